@@ -1,0 +1,59 @@
+/*
+ * label.h - backup_label and tablespace_map, as pg_backup_stop() returns them.
+ *
+ * The server reads both with a strict parser (xlogrecovery.c: read_backup_label,
+ * read_tablespace_map), so backup_label is stored and restored byte for byte and only read here. A
+ * tablespace_map is rewritten when a restore moves tablespaces.
+ */
+#ifndef PGBR_POSTGRES_LABEL_H
+#define PGBR_POSTGRES_LABEL_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/buf.h"
+#include "base/err.h"
+#include "postgres/lsn.h"
+
+enum { LABEL_MAX_BYTES = 8192, LABEL_NAME_MAX = 1024 };
+
+struct backup_label {
+    uint64_t start_lsn;              /* redo pointer: where recovery begins */
+    uint64_t checkpoint_lsn;         /* the checkpoint record */
+    uint32_t tli;                    /* START TIMELINE */
+    char wal_file[WAL_SEGMENT_NAME]; /* segment that holds start_lsn; its timeline equals tli */
+    bool streamed; /* BACKUP METHOD: streamed, so an end-of-backup is required; else pg_rewind */
+    bool from_standby; /* BACKUP FROM */
+    bool incremental; /* made by a server-side incremental (17+): a server refuses to start on it */
+    char start_time[128]; /* in the server's log_timezone: for people only */
+    char label[LABEL_NAME_MAX + 1];
+};
+
+/* ERR_CORRUPT names the line that does not fit. */
+int backup_label_parse(const char *text, size_t len, struct backup_label *out,
+                       struct err *err) MUST_CHECK;
+
+struct tablespace_link {
+    uint32_t oid;
+    char *path; /* absolute; unescaped */
+};
+struct tablespace_map {
+    struct tablespace_link *links;
+    size_t count;
+};
+#define TABLESPACE_MAP_INIT \
+    {                       \
+        NULL, 0             \
+    }
+
+/* Empty text is an empty map. *out is set on success only and then the caller's to free. */
+int tablespace_map_parse(const char *text, size_t len, struct tablespace_map *out,
+                         struct err *err) MUST_CHECK;
+void tablespace_map_free(struct tablespace_map *m);
+/* Replaces the path of one link; false when there is no such OID. */
+bool tablespace_map_set(struct tablespace_map *m, uint32_t oid, const char *path);
+/* Appends the text PostgreSQL reads: newline, carriage return and backslash escaped. */
+void tablespace_map_format(const struct tablespace_map *m, struct buf *out);
+
+#endif
