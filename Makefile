@@ -1,71 +1,134 @@
-# make               build/release/pgbr
-# make unit server   tests without, and with, a PostgreSQL server
-# make asan tsan     the same under sanitizers, each in its own folder
-# make lint fmt      what a reviewer would otherwise have to say
+# make demo            see it work: back up, drop a table, restore to the minute before
+# make test            everything a change must pass; ends with "N passed, N failed, N skipped"
+# make                 build/release/pgbr
+# make install         DESTDIR= PREFIX=/usr/local
+# make unit server     tests without, and with, a PostgreSQL server
+# make crash           ROUNDS=5 SEED=: kill pgbr anywhere, then look what is left
+# make fuzz            SECONDS=5 for each parser
+# make asan tsan       the tests under sanitizers, each in its own folder
+# make lint fmt        what a reviewer would otherwise have to say
+# make bench           speed, in ratios
+# make deps            install what all this needs (Debian 12)
+#
+# Objects lie in $B. FLAVOUR=asan|tsan|fuzz builds another kind; B=build/mine keeps builds apart.
 FLAVOUR ?= release
 CFLAGS  ?= -O2 -g
 PREFIX  ?= /usr/local
+ROUNDS  ?= 5
+SECONDS ?= 5
+JOBS    ?= 2
 B       := build/$(FLAVOUR)
 
 FOLDERS := base postgres repo repo/store catalog config wal backup restore scheduler cli
 SRC     := $(wildcard $(FOLDERS:%=%/*.c))
 HDR     := $(wildcard $(FOLDERS:%=%/*.h))
+TESTSRC := $(wildcard tests/lib/*.[ch] tests/unit/*/*.[ch] tests/fuzz/*.[ch] tests/crash/*.[ch])
+SHELLS  := .ci/run $(wildcard tests/*.sh tests/*/*.sh tests/server/*.t tests/crash/*.t)
 LIB_OBJ := $(patsubst %.c,$B/%.o,$(filter-out cli/main.c,$(SRC)))
 AID_OBJ := $(patsubst %.c,$B/%.o,$(wildcard tests/lib/*.c))
 UNIT    := $(patsubst %.c,$B/%,$(wildcard tests/unit/*/test_*.c))
+FUZZ    := $(patsubst %.c,$B/%,$(wildcard tests/fuzz/fuzz_*.c))
+MAN     := $(wildcard docs/*.[1-8])
+# libpq gives a header only: it is loaded when a connection is wanted (see postgres/conn.c).
 PKGS    := libcrypto libzstd yaml-0.1 sqlite3 jansson libxxhash
 
 WARN    := -Wall -Wextra -Werror -Wshadow -Wvla -Wwrite-strings -Wcast-qual -Wformat=2 \
            -Wstrict-prototypes -Wmissing-prototypes -Wundef
-SANITIZE_asan := -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
-SANITIZE_tsan := -fsanitize=thread
+FLAGS_release := -fstack-protector-strong -D_FORTIFY_SOURCE=2
+FLAGS_asan    := -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
+FLAGS_tsan    := -fsanitize=thread
+FLAGS_fuzz    := -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all
 
-PKG_CFLAGS := $(shell pkg-config --cflags $(PKGS))
-PKG_LIBS   := $(shell pkg-config --libs $(PKGS))
-COMPILE     = $(CC) -std=gnu17 -D_GNU_SOURCE -I. -pthread -MMD -MP $(WARN) $(PKG_CFLAGS) \
-              $(SANITIZE_$(FLAVOUR)) $(CPPFLAGS) $(CFLAGS)
+PKG_CFLAGS := $(shell pkg-config --cflags $(PKGS) libpq 2>/dev/null)
+PKG_LIBS   := $(shell pkg-config --libs $(PKGS) 2>/dev/null)
+COMPILE     = $(CC) -std=gnu17 -D_GNU_SOURCE -I. -pthread -fPIE -MMD -MP $(WARN) $(PKG_CFLAGS) \
+              $(FLAGS_$(FLAVOUR)) $(CPPFLAGS) $(CFLAGS)
+LINK        = $(COMPILE) -pie -Wl,-z,relro,-z,now,--as-needed $(LDFLAGS)
+
+# A flavour built from within another run: build/asan, or build/mine/asan for B=build/mine.
+flavour = $(MAKE) --no-print-directory FLAVOUR=$1 B=$(patsubst %/$(FLAVOUR),%,$B)/$1
+# Where the raw results go (tests/all.sh counts them) is the caller's PERL_TEST_HARNESS_DUMP_TAP.
+PROVE   = prove -j$(JOBS) $(PROVEFLAGS)
 
 all: $B/pgbr
 
 $B/pgbr: $B/cli/main.o $B/libpgbr.a
-	$(COMPILE) $(LDFLAGS) -o $@ $^ $(PKG_LIBS)
+	$(LINK) -o $@ $^ $(PKG_LIBS)
 
 $B/libpgbr.a: $(LIB_OBJ)
-	rm -f $@ && $(AR) rcs $@ $^
+	@rm -f $@
+	$(AR) rcs $@ $^
 
 $B/%.o: %.c
 	@mkdir -p $(@D)
 	$(COMPILE) -c -o $@ $<
 
 $(UNIT): %: %.o $(AID_OBJ) $B/libpgbr.a
-	$(COMPILE) $(LDFLAGS) -o $@ $^ $(PKG_LIBS) -lcmocka
+	$(LINK) -o $@ $^ $(PKG_LIBS) -lcmocka
+
+$(FUZZ): %: %.o $B/libpgbr.a
+	$(LINK) -fsanitize=fuzzer -o $@ $^ $(PKG_LIBS)
+
+units: $(UNIT)
+fuzzers: $(FUZZ)
 
 unit: $(UNIT)
-	@set -e; for t in $(UNIT); do $$t; done
+	CMOCKA_MESSAGE_OUTPUT=TAP $(PROVE) --exec env $(sort $(UNIT))
 
-server: $B/pgbr
-	PGBR=$(CURDIR)/$B/pgbr prove -j2 tests/server
+server: $B/pgbr pg-versions
+	PGBR=$(abspath $B)/pgbr $(PROVE) $(or $(T),tests/server)
 
-test: unit server
+crash: $B/pgbr
+	PGBR=$(abspath $B)/pgbr ROUNDS=$(ROUNDS) SEED=$(SEED) $(PROVE) -v tests/crash
 
-asan tsan:
-	$(MAKE) FLAVOUR=$@ unit
+fuzz:
+	$(call flavour,fuzz) CC=clang fuzzers
+	$(PROVE) --exec "tests/fuzz/run.sh $(SECONDS)" \
+	    $(sort $(FUZZ:$B/%=$(patsubst %/$(FLAVOUR),%,$B)/fuzz/%))
+
+asan:
+	$(call flavour,asan) unit server
+tsan:
+	$(call flavour,tsan) unit
+
+test:
+	@MAKE="$(MAKE)" B=$B ROUNDS=$(ROUNDS) SECONDS_EACH=$(SECONDS) JOBS=$(JOBS) tests/all.sh
+
+demo: deps
+	@$(MAKE) --no-print-directory -s -j$(JOBS) all
+	@PGBR=$(abspath $B)/pgbr tests/lib/demo.sh
+
+bench: all
+	PGBR=$(abspath $B)/pgbr tests/bench/run.sh
+
+deps:
+	@tests/lib/deps.sh
+
+pg-versions:
+	@tests/lib/pg_versions.sh build/pg
 
 fmt:
-	clang-format -i $(SRC) $(HDR) $(wildcard tests/*/*.[ch] tests/unit/*/*.[ch])
+	clang-format -i $(SRC) $(HDR) $(TESTSRC)
 
 lint:
-	clang-format --dry-run -Werror $(SRC) $(HDR)
-	cppcheck -q --std=c11 --enable=warning,portability --error-exitcode=1 -I. $(SRC)
+	clang-format --dry-run -Werror $(SRC) $(HDR) $(TESTSRC)
 	tests/layers.sh $(SRC) $(HDR)
+	tests/sizes.sh $(SRC) $(HDR) $(TESTSRC)
+	shellcheck $(SHELLS)
+	$(if $(MAN),mandoc -Tlint -Wwarning $(MAN))
+	cppcheck -q -j$(JOBS) --std=c11 -D_GNU_SOURCE --enable=warning,performance,portability \
+	    --inline-suppr --suppressions-list=tests/cppcheck.txt --error-exitcode=1 -I. $(SRC)
+	printf '%s\n' $(SRC) | xargs -P$(JOBS) -n4 tests/tidy.sh $(COMPILE)
 
 install: $B/pgbr
 	install -D -m755 $B/pgbr $(DESTDIR)$(PREFIX)/bin/pgbr
 	install -D -m644 docs/pgbr.1 $(DESTDIR)$(PREFIX)/share/man/man1/pgbr.1
 
+# Other PostgreSQL versions stay: they are not built here, only fetched.
 clean:
-	rm -rf build
+	rm -rf $(filter-out build/pg,$(wildcard build/*))
 
-.PHONY: all unit server test asan tsan fmt lint install clean
+.PHONY: all units fuzzers unit server crash fuzz asan tsan test demo bench deps pg-versions fmt \
+        lint install clean
 .SECONDARY:
--include $(LIB_OBJ:.o=.d) $(AID_OBJ:.o=.d) $(UNIT:=.d) $B/cli/main.d
+-include $(LIB_OBJ:.o=.d) $(AID_OBJ:.o=.d) $(UNIT:=.d) $(FUZZ:=.d) $B/cli/main.d
