@@ -1,0 +1,120 @@
+/* open.c - see open.h. */
+#include "config/open.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/mem.h"
+
+static int open_store(const struct repo_config *r, bool create, struct store **s, struct err *err)
+{
+    if (r->type == CONFIG_REPO_S3)
+        return err_set(
+            err, ERR_UNSUPPORTED,
+            "this version of pgbr cannot use repositories of type \"s3\"; use \"posix\"");
+    return store_posix_open(s, r->path, create, err);
+}
+
+static struct repo_options options_of(const struct config *c, const struct cluster_config *cluster,
+                                      const struct repo_config *r)
+{
+    return (struct repo_options){
+        .name = r->name,
+        .cluster = cluster->name,
+        .state_dir = c->state_dir,
+        .encrypted = r->cipher_type != CONFIG_CIPHER_NONE,
+        .keep_key = r->key_cache,
+        .lease_ttl_s = r->lease_ttl_s,
+        .lease_heartbeat_s = r->lease_heartbeat_s,
+        .level = config_compress_level(r, cluster),
+        .pack_size = r->pack_size,
+    };
+}
+
+/* Secrets are read only where the way of opening may need them. */
+static int fill_secret(struct repo_config *r, struct repo_options *o, struct err *err)
+{
+    if (!o->encrypted)
+        return 0;
+    TRY(repo_config_secrets(r, err));
+    if (r->has_cipher_key)
+        o->secret.key_file = r->cipher_key_file;
+    else
+        o->secret.passphrase = r->cipher_pass;
+    return 0;
+}
+
+static int open_or_init(const struct config *c, const struct cluster_config *cluster,
+                        const char *name, bool init, enum repo_open_mode mode, struct repo **r,
+                        bool *created, struct err *err)
+{
+    AUTO(repo_config_free) struct repo_config conf = {0};
+    struct repo_options options;
+    struct store *store = NULL;
+
+    TRY(config_repo(c, cluster, name, &conf, err));
+    options = options_of(c, cluster, &conf);
+    if ((mode == REPO_OPEN_NO_KEY && !init) || fill_secret(&conf, &options, err) == 0) {
+        if (open_store(&conf, init, &store, err) == 0 &&
+            (init ? repo_init(r, store, &options, created, err)
+                  : repo_open(r, store, &options, mode, err)) == 0)
+            return 0;
+    }
+    return err_context(err, "repository \"%s\"", conf.name);
+}
+
+int config_open_repo(const struct config *c, const struct cluster_config *cluster, const char *name,
+                     enum repo_open_mode mode, struct repo **r, struct err *err)
+{
+    return open_or_init(c, cluster, name, false, mode, r, NULL, err);
+}
+
+int config_init_repo(const struct config *c, const struct cluster_config *cluster, const char *name,
+                     struct repo **r, bool *created, struct err *err)
+{
+    return open_or_init(c, cluster, name, true, REPO_OPEN_FULL, r, created, err);
+}
+
+static bool is_optional(const struct config *c, const char *name)
+{
+    for (size_t i = 0; i < c->n_repos; i++)
+        if (strcmp(c->repos[i].name, name) == 0)
+            return c->repos[i].optional;
+    return false;
+}
+
+int config_open_repos(const struct config *c, const struct cluster_config *cluster,
+                      const char *only, enum repo_open_mode mode, struct open_repos *out,
+                      struct err *err)
+{
+    out->items = xcalloc(cluster->n_repos, sizeof *out->items);
+    out->n = 0;
+    for (size_t i = 0; i < cluster->n_repos; i++) {
+        const char *name = cluster->repos[i];
+        struct open_repo *item = &out->items[out->n];
+
+        if (only != NULL && strcmp(only, name) != 0)
+            continue;
+        item->name = xstrdup(name);
+        item->required = !is_optional(c, name);
+        out->n++;
+        if (config_open_repo(c, cluster, name, mode, &item->repo, &item->why) != 0)
+            item->repo = NULL;
+    }
+    if (out->n == 0) {
+        open_repos_close(out);
+        return err_set(err, ERR_USAGE, "cluster \"%s\" has no repository \"%s\"", cluster->name,
+                       only);
+    }
+    return 0;
+}
+
+void open_repos_close(struct open_repos *repos)
+{
+    for (size_t i = 0; i < repos->n; i++) {
+        repo_close(&repos->items[i].repo);
+        free(repos->items[i].name);
+    }
+    free(repos->items);
+    *repos = (struct open_repos){0};
+}

@@ -1,0 +1,110 @@
+/*
+ * target.h - what WAL a repository holds, which moments it reaches, and where a recovery target
+ * lies in it.
+ *
+ * Built from one listing, the history files and the WAL indexes; the exact record of a target is
+ * found by reading the one segment that holds it. How targets stop: see postgres' recovery
+ * (recoveryStopsBefore/After), section F.4 of the reference: time targets stop before the first
+ * commit or abort later than the target (or, exclusive, not earlier), in LSN order, since commit
+ * times are not monotonic.
+ */
+#ifndef PGBR_WAL_TARGET_H
+#define PGBR_WAL_TARGET_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/queue.h"
+#include "postgres/timeline.h"
+#include "repo/manifest.h"
+#include "repo/repo.h"
+
+/* ---- what is there ---- */
+
+struct wal_stretch { /* segments without a gap between them */
+    uint32_t timeline;
+    uint64_t first_segno, last_segno; /* inclusive */
+    uint64_t stored_bytes;
+};
+struct wal_map; /* of one repository and one (system identifier, major) */
+int wal_map_load(struct wal_map **m, struct repo *r, uint64_t system_id, unsigned major,
+                 uint32_t segment_size, struct err *err) MUST_CHECK;
+void wal_map_free(struct wal_map **m);
+/* By timeline, then position. Two neighbours of one timeline have a gap between them. */
+const struct wal_stretch *wal_map_stretches(const struct wal_map *m, size_t *n);
+bool wal_map_has(const struct wal_map *m, uint32_t timeline, uint64_t segno);
+/* History of a timeline: NULL when its file is not stored (timeline 1 has an empty one). */
+const struct history *wal_map_history(const struct wal_map *m, uint32_t timeline);
+/* As recovery_target_timeline = latest probes: from + 1, from + 2 ... while a history file exists;
+ * the newest that descends from (from, lsn). */
+uint32_t wal_map_latest(const struct wal_map *m, uint32_t from, uint64_t lsn);
+
+/* ---- targets ---- */
+
+enum target_kind {
+    TARGET_LATEST,
+    TARGET_IMMEDIATE,
+    TARGET_TIME,
+    TARGET_LSN,
+    TARGET_XID,
+    TARGET_NAME
+};
+enum target_line { LINE_LATEST, LINE_CURRENT, LINE_NUMBER };
+struct target {
+    enum target_kind kind;
+    bool exclusive;
+    int64_t time_us;
+    uint64_t lsn;
+    uint32_t xid;
+    char name[64];
+    enum target_line line;
+    uint32_t timeline; /* LINE_NUMBER */
+};
+
+/* What recovery of one backup towards a target would do. */
+struct reach {
+    bool reachable;
+    uint32_t timeline; /* recovery ends on this one (before any promotion) */
+    uint64_t end_lsn;  /* recovery stops here: end of the last record replayed, as far as known */
+    uint64_t first_segno, last_segno; /* segments that will be asked for */
+    uint64_t wal_bytes;               /* stored bytes of them */
+    int64_t last_commit_us;           /* last commit that will be there; 0: none after the backup */
+    uint32_t stop_xid;                /* xid of the record it stops at (before or after); 0: none */
+    bool wal_ends; /* the target lies behind all WAL there is (only right for TARGET_LATEST) */
+    /* When not reachable: why, and the nearest reachable moments (0: none). */
+    char why[512];
+    int64_t nearest_before_us, nearest_after_us;
+    uint64_t nearest_before_lsn, nearest_after_lsn;
+};
+/* Looks along the way from the backup's start to the target. 0 with reach->reachable false is an
+ * answer, not an error. */
+int target_reach(const struct wal_map *m, struct repo *r, const struct pubinfo *backup,
+                 const struct target *t, const struct stop *stop, struct reach *reach,
+                 struct err *err) MUST_CHECK;
+/* Chooses the newest backup of the list (oldest first) from which the target is reachable. *index:
+ * its number. When none is, 0 with reach of the backup that comes nearest and *index = SIZE_MAX. */
+int target_choose(const struct wal_map *m, struct repo *r, const struct backup_list *backups,
+                  const struct target *t, const struct stop *stop, size_t *index,
+                  struct reach *reach, struct err *err) MUST_CHECK;
+
+/* ---- moments one can go back to ---- */
+
+struct window {
+    uint32_t timeline;
+    char first_backup[LABEL_SIZE + 1]; /* the oldest backup it hangs on */
+    uint64_t start_lsn, end_lsn;       /* consistent from, WAL until */
+    int64_t start_us, end_us; /* stop time of that backup; last commit (or the last time known) */
+};
+/* All windows, oldest first. Caller frees *out with free(). */
+int windows_find(const struct wal_map *m, struct repo *r, const struct backup_list *backups,
+                 const struct stop *stop, struct window **out, size_t *n,
+                 struct err *err) MUST_CHECK;
+
+/* Parses what stands behind --target-xxx options. Time zone: see clock_parse(). ERR_USAGE. */
+int target_parse_lsn(const char *text, struct target *t, struct err *err) MUST_CHECK;
+int target_parse_xid(const char *text, struct target *t, struct err *err) MUST_CHECK;
+int target_parse_timeline(const char *text, struct target *t, struct err *err) MUST_CHECK;
+/* "time 2026-11-22 14:05:00+00 (inclusive)": for plans and messages. */
+void target_describe(const struct target *t, struct buf *out);
+
+#endif
