@@ -10,10 +10,12 @@ seeds=tests/fuzz/corpus/$name
 found=$program.corpus
 broken=$program.broken
 
-mkdir -p "$seeds" "$found" "$broken"
+mkdir -p "$found" "$broken"
+corpora=("$found")
+[ ! -d "$seeds" ] || corpora+=("$seeds")
 echo 1..1
 if "$program" -max_total_time="$seconds" -timeout=10 -rss_limit_mb=2048 -max_len=262144 \
-    -print_final_stats=1 -artifact_prefix="$broken/" "$found" "$seeds" >"$program.log" 2>&1; then
+    -print_final_stats=1 -artifact_prefix="$broken/" "${corpora[@]}" >"$program.log" 2>&1; then
     echo "ok 1 - fuzz $name: $(sed -n 's/^stat::number_of_executed_units: *//p' "$program.log") inputs"
 else
     echo "not ok 1 - fuzz $name"

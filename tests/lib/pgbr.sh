@@ -132,7 +132,8 @@ at_exit() {
     exit $((test_failed > 0))
 }
 trap at_exit EXIT
-trap 'last_line=$LINENO' ERR
+# the line of the test itself, however deep in this file the command was
+trap 'last_line=${BASH_LINENO[*]: -2:1} last_line=${last_line:-$LINENO}' ERR
 trap 'exit 143' INT TERM HUP
 
 # ---- TAP
