@@ -142,7 +142,8 @@ int wal_walk_feed(struct wal_walk *w, const void *data, size_t len, uint32_t tli
                        h.block_size, WAL_PAGE);
     if (w->data != NULL)
         TRY(check_next(w, &h, err));
-    else
+    w->fresh = w->data == NULL;
+    if (w->fresh)
         w->end = h.start;
     w->segment = h;
     w->data = data;
@@ -238,9 +239,9 @@ static enum wal_stop enter_page(struct wal_walk *w)
         return why;
     header = info & WAL_PAGE_LONG ? WAL_LONG_HEADER : WAL_SHORT_HEADER;
     /* Only the first page of a walk may continue something that nobody saw begin. */
-    if (w->n_timelines == 1 && w->timelines[0].start == lsn_at(w, w->off) &&
-        info & WAL_PAGE_CONTRECORD)
+    if (w->fresh && info & WAL_PAGE_CONTRECORD)
         w->head_len = rem_len;
+    w->fresh = false;
     if (info & WAL_PAGE_OVERWRITE && !(info & WAL_PAGE_CONTRECORD))
         abandon(w);
     if ((missing(w) != 0) != ((info & WAL_PAGE_CONTRECORD) != 0) ||

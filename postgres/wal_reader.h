@@ -140,6 +140,7 @@ struct wal_walk {
     const uint8_t *data;
     size_t len, off;
     uint32_t tli, tli_max, part_tli;
+    bool fresh; /* no page was read yet */
 };
 
 void wal_walk_init(struct wal_walk *w);

@@ -117,6 +117,8 @@ enum wal_event_kind {
     WAL_EVENT_DB_DROP = 12,            /* db, spc; n_spc and spcs when just parsed */
 };
 
+enum { WAL_LEVEL_MINIMAL, WAL_LEVEL_REPLICA, WAL_LEVEL_LOGICAL };
+
 struct wal_event {
     enum wal_event_kind kind;
     uint64_t lsn;
@@ -124,7 +126,7 @@ struct wal_event {
     int64_t time_us; /* 0: not told */
     uint64_t redo;
     uint32_t tli, prev_tli;
-    int wal_level; /* 0 minimal, 1 replica, 2 logical; -1: not told */
+    int wal_level; /* -1: not told */
     bool on;
     uint32_t db, spc, src_db, src_spc;
     uint32_t n_spc;      /* DB_DROP: as many tablespaces as the record names */

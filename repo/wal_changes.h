@@ -13,6 +13,7 @@
 #ifndef PGBR_REPO_WAL_CHANGES_H
 #define PGBR_REPO_WAL_CHANGES_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -54,8 +55,8 @@ void wal_changes_drop(struct wal_changes *c, const struct wal_locator *rel);
 size_t wal_changes_sort(struct wal_changes *c);
 void wal_changes_at(const struct wal_changes *c, size_t i, struct wal_fork_changes *f);
 
-/* One fork, whether sorted or not; 0 if nothing was told of it. */
-int wal_changes_find(struct wal_changes *c, const struct wal_locator *rel, uint8_t fork,
-                     struct wal_fork_changes *f);
+/* One fork, at any time; false if nothing was told of it. */
+bool wal_changes_find(struct wal_changes *c, const struct wal_locator *rel, uint8_t fork,
+                      struct wal_fork_changes *f);
 
 #endif
