@@ -2,7 +2,7 @@
 # make test            everything a change must pass; ends with "N passed, N failed, N skipped"
 # make                 build/release/pgbr
 # make install         DESTDIR= PREFIX=/usr/local
-# make unit server     tests without, and with, a PostgreSQL server
+# make unit server     tests without, and with, a PostgreSQL server; T=tests/server/x.t for one
 # make crash           ROUNDS=5 SEED=: kill pgbr anywhere, then look what is left
 # make fuzz            SECONDS=5 for each parser
 # make asan tsan       the tests under sanitizers, each in its own folder
@@ -122,7 +122,9 @@ lint:
 
 install: $B/pgbr
 	install -D -m755 $B/pgbr $(DESTDIR)$(PREFIX)/bin/pgbr
-	install -D -m644 docs/pgbr.1 $(DESTDIR)$(PREFIX)/share/man/man1/pgbr.1
+	for page in $(MAN); do \
+	    install -D -m644 $$page $(DESTDIR)$(PREFIX)/share/man/man$${page##*.}/$${page##*/}; \
+	done
 
 # Other PostgreSQL versions stay: they are not built here, only fetched.
 clean:
