@@ -41,19 +41,23 @@ struct tablespace_link {
 struct tablespace_map {
     struct tablespace_link *links;
     size_t count;
+    unsigned major; /* decides the escapes, see tablespace_map_format() */
 };
 #define TABLESPACE_MAP_INIT \
     {                       \
-        NULL, 0             \
+        NULL, 0, 0          \
     }
 
-/* Empty text is an empty map. *out is set on success only and then the caller's to free. */
-int tablespace_map_parse(const char *text, size_t len, struct tablespace_map *out,
+/* major: of the server that wrote it. Empty text is an empty map. *out is set on success only and
+ * then the caller's to free. */
+int tablespace_map_parse(const char *text, size_t len, unsigned major, struct tablespace_map *out,
                          struct err *err) MUST_CHECK;
 void tablespace_map_free(struct tablespace_map *m);
 /* Replaces the path of one link; false when there is no such OID. */
 bool tablespace_map_set(struct tablespace_map *m, uint32_t oid, const char *path);
-/* Appends the text PostgreSQL reads: newline, carriage return and backslash escaped. */
+/* Appends the text that server m->major reads. A backslash stands before newline and carriage
+ * return, and from 14 on before a backslash too; 13 writes and reads a backslash as it is (seen on
+ * 13.23 and 14.23). */
 void tablespace_map_format(const struct tablespace_map *m, struct buf *out);
 
 #endif

@@ -2,8 +2,8 @@
  * page.h - pages of 8 KiB: header fields, data checksums, and what a hot copy may conclude.
  *
  * Source: bufpage.h (header), checksum_impl.h (algorithm, data_checksum_version 1, the same in 13
- * to 18). The checksum runs at memory speed: AVX-512, AVX2 or plain code is chosen once per
- * process. Pages need no alignment. Pure functions, any thread.
+ * to 18). The checksum runs at memory speed, with AVX2 or without, as the processor allows. Pages
+ * need no alignment. Pure functions, any thread.
  */
 #ifndef PGBR_POSTGRES_PAGE_H
 #define PGBR_POSTGRES_PAGE_H
