@@ -28,7 +28,6 @@ enum {
     CONFIG_NAME_MAX = 63,   /* bytes of a cluster's or a repository's name */
     CONFIG_UNSET = INT_MIN, /* a compress_level that was not given */
     CONFIG_FILE_MAX = 4 << 20,
-    CONFIG_KEY_SIZE = 32, /* bytes of a key file */
 };
 
 enum config_repo_type { CONFIG_REPO_POSIX, CONFIG_REPO_S3 };
@@ -67,10 +66,8 @@ struct repo_config {
     enum config_cipher cipher_type; /* none */
     char *cipher_pass;              /* secret; NULL until given, see repo_config_secrets() */
     char *cipher_pass_file;
-    char *cipher_key_file;
-    uint8_t cipher_key[CONFIG_KEY_SIZE]; /* secret: content of cipher_key_file */
-    bool has_cipher_key;
-    bool key_cache; /* the state file may hold the unwrapped repository key: true */
+    char *cipher_key_file; /* instead of a passphrase; read where a key slot is opened */
+    bool key_cache;        /* the state file may hold the unwrapped repository key: true */
 
     enum config_retention retention_full_type; /* count */
     unsigned retention_full;                   /* backups, or days; 0: keep all */
@@ -101,10 +98,11 @@ struct cluster_member {
 
 struct cluster_config {
     char *name;
-    char *instance;   /* which server this host is: "pg-test-1"; NULL: unknown */
-    char *role;       /* pg_role of this host in the inventory; or NULL */
-    char *data;       /* PGDATA, absolute; NULL: to be asked from the server */
-    unsigned port;    /* 5432 */
+    char *instance; /* which server this host is: "pg-test-1"; NULL: unknown */
+    char *role;     /* pg_role of this host in the inventory; or NULL */
+    char *data;     /* PGDATA, absolute; NULL: to be asked from the server */
+    bool given_data, given_port, given_connection; /* here, not by an inventory or a default */
+    unsigned port;                                 /* 5432 */
     char *connection; /* conninfo of the local server, never NULL; may hold a password */
     char *primary;    /* conninfo of the primary, for backups of a standby; or NULL */
     char **repos;     /* names; at least one */
@@ -175,8 +173,8 @@ int config_repo(const struct config *c, const struct cluster_config *cluster, co
 void repo_config_free(struct repo_config *r);
 
 /*
- * Fills in cipher_pass or cipher_key and the S3 keys from where they are kept. For each:
- * PGBR_REPO_<NAME>_<KEY> in the environment (name in capitals, "-" as "_":
+ * Fills in cipher_pass (unless there is a cipher_key_file) and the S3 keys from where they are
+ * kept. For each: PGBR_REPO_<NAME>_<KEY> in the environment (name in capitals, "-" as "_":
  * PGBR_REPO_LOCAL_CIPHER_PASS), else the value or the "..._file" of the configuration, else
  * PGBR_<KEY>. A command that got its key elsewhere never needs to call it. Missing or empty:
  * ERR_KEY, saying all three ways.
@@ -188,8 +186,5 @@ int config_compress_level(const struct repo_config *r, const struct cluster_conf
 
 /* Makes the member with that host or instance name the one this host is; false: there is none. */
 bool cluster_config_be(struct cluster_config *cluster, const char *host_or_instance);
-
-/* [A-Za-z0-9_-]{1,63} and not "keys": a cluster's name is the first part of its object names. */
-bool config_name_valid(const char *name);
 
 #endif
