@@ -18,10 +18,12 @@ int64_t clock_now_us(void);       /* wall clock */
 int64_t clock_monotonic_us(void); /* for durations */
 void clock_sleep_ms(unsigned ms);
 
-/* "2026-11-22 14:05:33.120456+00" (PostgreSQL understands it); ISO form
- * "2026-11-22T14:05:33.120456Z". */
+/* "2026-11-22 14:05:33.12+00", as PostgreSQL writes and reads it: a fraction only where there is
+ * one. ISO form, always of this length: "2026-11-22T14:05:33.120000Z". */
 const char *clock_format_utc(int64_t us, char out[40]);
 const char *clock_format_iso(int64_t us, char out[40]);
+/* The clock of a place that many seconds east of UTC: "2026-11-22 19:35:33.12+05:30". */
+const char *clock_format_offset(int64_t us, int32_t offset_s, char out[48]);
 /* In a time zone named as in the tz database ("Europe/Berlin", or "" / NULL for the process's local
  * zone), with offset and zone name: "2026-11-22 15:05:33.12+01 (CET)". Unknown zone: ERR_CONFIG. */
 int clock_format_zone(int64_t us, const char *zone, char out[80], struct err *err) MUST_CHECK;
@@ -29,9 +31,11 @@ int clock_format_zone(int64_t us, const char *zone, char out[80], struct err *er
 /*
  * Parses what people type as a moment: "2026-11-22 14:05[:33[.120456]]", a "T" for the space, a
  * date alone (midnight), an offset ("Z", "UTC", "+01", "+01:00", "+0530") or a zone name behind it
- * ("Europe/Berlin"); without one, in the named zone (NULL: the process's local zone). Local times
- * that do not exist or exist twice (daylight saving) are refused with both readings in the message:
- * ERR_USAGE. Also the SQL text of now() as psql prints it.
+ * ("Europe/Berlin"); without one, in the named zone (NULL: the process's local zone). A name in
+ * parentheses behind an offset is a comment, so what the functions above and now() in psql print
+ * can be given back. Digits of the fraction beyond microseconds are cut off. Local times that do
+ * not exist or exist twice (daylight saving) are refused with both readings in the message. All of
+ * that is ERR_USAGE; an unknown zone in the argument is ERR_CONFIG.
  */
 int clock_parse(const char *text, const char *zone, int64_t *us, struct err *err) MUST_CHECK;
 

@@ -19,15 +19,18 @@ enum { FS_ALIGN = 4096, FS_IO_SIZE = 1 << 20 }; /* direct I/O: alignment, and by
 
 void fd_close(int *fd); /* for AUTO; -1 is empty */
 
-/* Appends the whole file to *out. More than max bytes: ERR_CORRUPT. */
+/* Appends the whole file to *out, which is untouched on failure. More than max bytes:
+ * ERR_CORRUPT. */
 int fs_read_file(int dirfd, const char *path, size_t max, struct buf *out,
                  struct err *err) MUST_CHECK;
 
-/* Puts the content at path: temporary name, fsync, rename, fsync of the directory. */
+/* Puts the content at path: temporary name, fsync, rename, fsync of the directory. The mode is set
+ * as given, whatever the umask. */
 int fs_replace(int dirfd, const char *path, const void *data, size_t len, mode_t mode,
                struct err *err) MUST_CHECK;
 
-/* Creates a directory and its missing parents, each fsynced in its parent. Existing is fine. */
+/* Creates a directory and its missing parents, each fsynced in its parent; the umask applies.
+ * Existing is fine (and not fsynced again). */
 int fs_mkdirs(const char *path, mode_t mode, struct err *err) MUST_CHECK;
 
 /* fsync of a directory by path. */
@@ -47,7 +50,7 @@ int fs_pread_all(int fd, void *data, size_t len, uint64_t offset, size_t *got, c
 bool fs_exists(int dirfd, const char *path); /* lstat succeeds */
 
 /* Removes a tree (does not follow links); a missing one is fine. keep_top: leaves the directory
- * itself. */
+ * itself; to empty one behind a link, give its descriptor and ".". */
 int fs_remove_tree(int dirfd, const char *path, bool keep_top, struct err *err) MUST_CHECK;
 
 /* Free bytes for this process on the file system of path. */
@@ -57,13 +60,19 @@ int fs_free_bytes(const char *path, uint64_t *free_bytes, struct err *err) MUST_
  * Reading a file without disturbing the page cache: what is cached is taken from the cache
  * (preadv2 with RWF_NOWAIT), the rest is read with O_DIRECT where the file system allows it. Falls
  * back to plain reads. The buffer must be FS_ALIGN-aligned and offset a multiple of FS_ALIGN for
- * the direct way to be taken; anything else works, slower.
+ * the direct way to be taken; anything else works, slower, and so do the last len % FS_ALIGN bytes:
+ * ask for a multiple of FS_ALIGN even where the file ends earlier. One thread at a time.
  */
 struct quiet_file {
-    int fd, direct_fd; /* direct_fd: -1 not opened yet, -2 refused by the file system */
-    int dirfd;
-    const char *path; /* borrowed, for opening the direct descriptor and for messages */
+    int fd;
+    const char *path; /* borrowed, for messages */
+    bool ask_cache, may_direct;
 };
+#define QUIET_FILE_INIT \
+    {                   \
+        .fd = -1        \
+    }
+/* Links are followed; what is not a regular file is refused (ERR_FAILED). st may be NULL. */
 int quiet_open(struct quiet_file *f, int dirfd, const char *path, struct stat *st,
                struct err *err) MUST_CHECK;
 /* *got < len only at the end of the file. */
@@ -72,8 +81,8 @@ int quiet_read(struct quiet_file *f, void *buf, size_t len, uint64_t offset, siz
 void quiet_close(struct quiet_file *f);
 
 /*
- * A new file that is streamed with O_DIRECT from one aligned buffer (buffered I/O where the file
- * system refuses). The last block is padded and the file cut to its length by direct_finish().
+ * A new file that is streamed with O_DIRECT from one aligned buffer. Buffered I/O where the file
+ * system refuses, for files smaller than the buffer, and for the last part of a block.
  */
 struct direct_file {
     int fd;
@@ -87,14 +96,17 @@ struct direct_file {
     {                    \
         .fd = -1         \
     }
-/* flags are added to O_WRONLY | O_CREAT | O_EXCL. */
+/* Opens with O_WRONLY | O_CREAT | O_EXCL; a file of that name: ERR_EXISTS. */
 int direct_create(struct direct_file *f, int dirfd, const char *path, mode_t mode,
                   struct err *err) MUST_CHECK;
 int direct_write(struct direct_file *f, const void *data, size_t len, struct err *err) MUST_CHECK;
-int direct_finish(struct direct_file *f, bool sync,
-                  struct err *err) MUST_CHECK; /* closes the descriptor */
-void direct_free(
-    struct direct_file *f); /* abandons an open file (does not unlink it), frees the buffer */
+/* The same without a copy: put up to *room (never 0) bytes there, then say how many. */
+void *direct_space(struct direct_file *f, size_t *room);
+int direct_advance(struct direct_file *f, size_t len, struct err *err) MUST_CHECK;
+/* Writes what is left, with sync also durably (the name is the caller's to sync), and closes. */
+int direct_finish(struct direct_file *f, bool sync, struct err *err) MUST_CHECK;
+/* Abandons an open file (does not unlink it) and frees the buffer. */
+void direct_free(struct direct_file *f);
 
 /* An flock() on a lock file (created when missing, never removed). ERR_BUSY when another holds it;
  * the message names the pid written in it. */

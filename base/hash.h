@@ -29,12 +29,15 @@ struct hash128 hasher_digest(const struct hasher *h);
 
 /* crc32c(0, data, len) is the CRC of data; pass the result back in to go on. */
 uint32_t crc32c(uint32_t crc, const void *data, size_t len);
+/* The same without special instructions: what crc32c() uses where the processor has none. */
+uint32_t crc32c_portable(uint32_t crc, const void *data, size_t len);
 /* The CRC of A followed by B, from crc(A), crc(B) and the length of B. */
 uint32_t crc32c_combine(uint32_t crc_a, uint32_t crc_b, uint64_t len_b);
 /* The CRC of len zero bytes, in logarithmic time. */
 uint32_t crc32c_zeros(uint64_t len);
 
-/* SHA-256 in one go and over pieces (OpenSSL), for backup_manifest and key derivation. */
+/* SHA-256 in one go and over pieces (OpenSSL), for backup_manifest and key derivation. These have
+ * nothing that could fail. */
 void sha256(const void *data, size_t len, uint8_t out[32]);
 struct sha256; /* running state */
 struct sha256 *sha256_new(void);

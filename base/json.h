@@ -12,12 +12,13 @@
 
 #include "base/buf.h"
 
+enum { JSON_DEPTH_MAX = 30 };
+
 struct json {
     struct buf *out;
     bool pretty;      /* two spaces per level, one value a line */
-    unsigned depth;   /* at most 30 */
+    unsigned depth;   /* at most JSON_DEPTH_MAX */
     uint32_t started; /* bit per level: a value was already written there */
-    bool after_key;
 };
 void json_begin(struct json *j, struct buf *out, bool pretty);
 void json_open(struct json *j, const char *key,

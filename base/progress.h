@@ -12,6 +12,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/buf.h"
+
 enum progress_mode { PROGRESS_QUIET, PROGRESS_TERMINAL, PROGRESS_LOG };
 
 struct progress {
@@ -20,11 +22,13 @@ struct progress {
     enum progress_mode mode;
     const char *verb;                /* "backup", "restore" */
     int64_t started_us, last_log_us; /* monotonic */
-    unsigned log_every_s;
+    unsigned log_every_s;            /* 30 unless changed */
 };
 void progress_begin(struct progress *p, const char *verb, enum progress_mode mode);
-void progress_show(
-    struct progress *p); /* "backup: 3.2 of 7.6 GB, 812 of 1,204 files, 640 MB/s, 00:07 left" */
-void progress_end(struct progress *p); /* clears the terminal line */
+void progress_show(struct progress *p);
+/* "backup: 3.2 of 7.6 GB, 812 of 1,204 files, 640 MB/s, 00:07 left": the rate is the average since
+ * the beginning; what is not known is left out. */
+void progress_line(struct progress *p, int64_t elapsed_us, struct buf *out);
+void progress_end(struct progress *p); /* clears the terminal line; later shows do nothing */
 
 #endif
