@@ -37,7 +37,7 @@ static int fill_secret(struct repo_config *r, struct repo_options *o, struct err
     if (!o->encrypted)
         return 0;
     TRY(repo_config_secrets(r, err));
-    if (r->has_cipher_key)
+    if (r->cipher_key_file != NULL)
         o->secret.key_file = r->cipher_key_file;
     else
         o->secret.passphrase = r->cipher_pass;

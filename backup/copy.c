@@ -1,0 +1,225 @@
+/* copy.c - see copy.h: threads, the making of tasks, and the watch over the session. */
+#include "backup/copy.h"
+
+#include <stdlib.h>
+
+#include "backup/worker.h"
+#include "base/clock.h"
+#include "base/mem.h"
+
+enum {
+    QUEUE_SIZE = 16,
+    RUN_FILES = RESULTS_BATCH,
+    RUN_BYTES = 2 << 20,
+    TEND_EVERY_US = 1000000,
+    WATCH_MS = 4,
+};
+
+struct large *large_new(const char *path, uint64_t number, int64_t mtime_s, uint64_t size)
+{
+    unsigned n = (unsigned)((size + PART_SIZE - 1) / PART_SIZE);
+    struct large *l = xcalloc(1, sizeof *l + MAX_OF(n, 1u) * sizeof l->parts[0]);
+
+    l->path = xstrdup(path);
+    l->number = number;
+    l->mtime_s = mtime_s;
+    l->n_parts = MAX_OF(n, 1u);
+    atomic_init(&l->parts_left, l->n_parts);
+    return l;
+}
+
+bool large_done(struct large *l)
+{
+    return atomic_fetch_sub(&l->parts_left, 1) == 1;
+}
+
+void large_free(struct large *l)
+{
+    for (unsigned i = 0; i < l->n_parts; i++)
+        free(l->parts[i].extents);
+    free(l->path);
+    free(l);
+}
+
+void task_drop(void *task)
+{
+    struct task *t = task;
+
+    if (t->large != NULL && large_done(t->large))
+        large_free(t->large);
+    buf_free(&t->run);
+    free(t);
+}
+
+/* ---- making tasks ---- */
+
+static bool push(struct copy *c, struct task *t)
+{
+    if (queue_push(c->tasks, t))
+        return true;
+    task_drop(t);
+    return false;
+}
+
+static bool push_large(struct copy *c, const struct listed *e)
+{
+    struct large *l = large_new(e->path, e->number, e->mtime_s, e->size);
+    unsigned n = l->n_parts; /* l may be gone once its last part is pushed */
+    bool open = true;
+
+    for (unsigned i = 0; i < n; i++) {
+        struct task *t = xcalloc(1, sizeof *t);
+
+        t->large = l;
+        t->part = i;
+        if (open)
+            open = push(c, t);
+        else
+            task_drop(t);
+    }
+    return open;
+}
+
+static void run_add(struct task *t, const struct listed *e)
+{
+    buf_u64(&t->run, e->number);
+    buf_u64(&t->run, (uint64_t)e->mtime_s);
+    buf_u32(&t->run, (uint32_t)e->size);
+    buf_add(&t->run, e->path, strlen(e->path) + 1);
+    t->files++;
+}
+
+static int make_tasks(struct copy *c, struct err *err)
+{
+    struct list_reader list;
+    struct task *run = NULL;
+    size_t run_bytes = 0;
+    struct listed e;
+    bool open = true;
+    int more;
+
+    list_begin(&list, c->q->list);
+    while (open && (more = list_next(&list, &e, err)) == 1) {
+        if (e.type != ENTRY_FILE || strcmp(e.path, "data/global/pg_control") == 0)
+            continue;
+        if (e.size >= SMALL_FILE) {
+            open = push_large(c, &e);
+            continue;
+        }
+        if (run == NULL) {
+            run = xcalloc(1, sizeof *run);
+            run_bytes = 0;
+        }
+        run_add(run, &e);
+        run_bytes += e.size;
+        if (run->files == RUN_FILES || run_bytes >= RUN_BYTES)
+            open = push(c, TAKE(run));
+    }
+    if (run != NULL && open)
+        push(c, TAKE(run));
+    if (run != NULL)
+        task_drop(run);
+    list_end(&list);
+    queue_close(c->tasks);
+    return open && more < 0 ? -1 : 0;
+}
+
+/* ---- threads ---- */
+
+static int work(struct copy *c, unsigned index, struct err *err)
+{
+    AUTO(worker_free) struct worker *w = NULL;
+    void *item;
+
+    TRY(packer_new(&c->packers[index], c->q->set, OBJECT_PACK, err));
+    w = worker_new(c, index);
+    while (queue_pop(c->tasks, &item)) {
+        int rc = worker_do(w, item, err);
+
+        task_drop(item);
+        TRY(rc);
+        TRY(stop_check(c->q->stop, err));
+    }
+    /* The first worker's pack stays open for pg_control. */
+    return index == 0 ? 0 : packer_finish(c->packers[index], err);
+}
+
+static int thread(void *ctx, unsigned index, struct err *err)
+{
+    struct copy *c = ctx;
+
+    return index == c->q->workers ? make_tasks(c, err) : work(c, index, err);
+}
+
+static void give_up(void *ctx)
+{
+    struct copy *c = ctx;
+
+    queue_cancel(c->tasks);
+}
+
+/* Looks after the session and shows progress until the threads are done. */
+static int watch(struct copy *c, struct workers *workers, struct err *err)
+{
+    int64_t next = clock_monotonic_us() + TEND_EVERY_US;
+    int rc = 0;
+
+    while (workers_running(workers)) {
+        clock_sleep_ms(WATCH_MS);
+        if (clock_monotonic_us() < next || rc != 0)
+            continue;
+        next = clock_monotonic_us() + TEND_EVERY_US;
+        progress_show(c->q->progress);
+        uint64_t lsn;
+        rc = c->q->tend(c->q->tend_ctx, &lsn, err);
+        if (rc == 0)
+            atomic_store(&c->insert_lsn, lsn);
+        else
+            queue_cancel(c->tasks);
+    }
+    return rc;
+}
+
+static int run_threads(struct copy *c, struct err *err)
+{
+    struct workers *workers = NULL;
+    struct err late = {0};
+    uint64_t lsn;
+    int tended, joined;
+
+    TRY(c->q->tend(c->q->tend_ctx, &lsn, err));
+    atomic_init(&c->insert_lsn, lsn);
+    TRY(workers_start(&workers, c->q->workers + 1, thread, c, give_up, err));
+    tended = watch(c, workers, err);
+    joined = workers_join(&workers, tended == 0 ? err : &late);
+    return tended == 0 ? joined : tended;
+}
+
+int copy_run(const struct copy_request *q, struct copy_made *made, struct err *err)
+{
+    struct copy c = {.q = q, .made = made};
+    int rc;
+
+    made->workers = q->workers;
+    made->suspects = xcalloc(q->workers, sizeof *made->suspects);
+    c.packers = xcalloc(q->workers, sizeof *c.packers);
+    c.tasks = queue_new(QUEUE_SIZE, task_drop);
+    c.rate = rate_new(q->rate_limit);
+    rc = run_threads(&c, err);
+    made->packer = TAKE(c.packers[0]);
+    for (unsigned i = 1; i < q->workers; i++)
+        packer_free(&c.packers[i]);
+    free(c.packers);
+    queue_free(&c.tasks);
+    rate_free(&c.rate);
+    return rc;
+}
+
+void copy_made_free(struct copy_made *made)
+{
+    for (unsigned i = 0; made->suspects != NULL && i < made->workers; i++)
+        suspects_free(&made->suspects[i]);
+    free(made->suspects);
+    packer_free(&made->packer);
+    made->suspects = NULL;
+}

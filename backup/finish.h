@@ -1,0 +1,37 @@
+/* finish.h - from the list and the results to the file table of the manifest, and what else the
+ * copy must prove. */
+#ifndef PGBR_BACKUP_FINISH_H
+#define PGBR_BACKUP_FINISH_H
+
+#include "backup/spill.h"
+#include "base/queue.h"
+#include "postgres/version.h"
+#include "repo/manifest.h"
+
+/* Directories of databases whose copy is whole: PG_VERSION is there and no file vanished from it.
+ */
+struct db_dir {
+    uint32_t spc, db;
+    bool has_version, lost_files;
+};
+struct finished {
+    uint64_t files, bytes;
+    struct db_dir *dirs;
+    size_t n_dirs;
+};
+void finished_free(struct finished *f);
+
+/* Merges list and results, in path order, into the manifest. */
+int finish_entries(struct manifest_writer *w, const struct list_writer *list,
+                   struct results *results, struct finished *out, struct err *err) MUST_CHECK;
+
+/*
+ * A database that was copied file by file (CREATE DATABASE with file_copy, ALTER DATABASE SET
+ * TABLESPACE) between start and stop is made again by replay, from the restored source directory.
+ * Where the copy of that source is not whole, the restored cluster would silently lack data:
+ * ERR_FAILED, to be repeated. Reads the WAL indexes of the spans.
+ */
+int finish_check_copies(struct repo *r, const struct pubinfo *pub, const struct finished *f,
+                        struct err *err) MUST_CHECK;
+
+#endif

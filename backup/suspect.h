@@ -1,0 +1,52 @@
+/*
+ * suspect.h - pages that looked damaged when they were copied, and what became of them.
+ *
+ * A page that is being written while it is read looks torn; its WAL is in the range that replay
+ * covers, so what was stored of it does not matter. Such a page changes, or has a fresh LSN, a
+ * moment later. So suspicions are noted while copying, which costs no time, and settled at the end:
+ * only a page that stays the same over several readings a second apart is called damaged.
+ */
+#ifndef PGBR_BACKUP_SUSPECT_H
+#define PGBR_BACKUP_SUSPECT_H
+
+#include <stdint.h>
+
+#include "base/err.h"
+#include "base/queue.h"
+#include "repo/manifest.h"
+
+struct suspect_page {
+    uint32_t block; /* in the file */
+    uint64_t hash;  /* XXH3-64 of the page as copied */
+};
+struct suspect_file {
+    char *path;           /* relative to the data directory */
+    uint32_t first_block; /* of the file in its relation fork */
+    struct suspect_page *pages;
+    size_t n, cap;
+};
+struct suspects { /* of one worker */
+    struct suspect_file *files;
+    size_t n, cap;
+    uint64_t pages;   /* noted */
+    uint64_t unnoted; /* beyond SUSPECTS_MAX: counted only */
+};
+enum { SUSPECTS_MAX = 200000 };
+void suspects_note(struct suspects *s, const char *path, uint32_t first_block, uint32_t block,
+                   const void *page);
+void suspects_free(struct suspects *s);
+
+/* What pages are judged by. */
+struct page_rules {
+    uint64_t start_lsn;
+    /* Asks the server how far WAL goes now. */
+    int (*insert_lsn)(void *ctx, uint64_t *lsn, struct err *err);
+    void *ctx;
+};
+/* Settles all suspicions of n workers; damaged pages go into info->errors (the first ones) and are
+ * logged; *errors counts them. */
+int suspects_settle(struct suspects *all, size_t n, int data_fd, const struct page_rules *rules,
+                    const struct stop *stop, struct backup_info *info, uint64_t *errors,
+                    struct err *err) MUST_CHECK;
+
+#endif
