@@ -1,0 +1,187 @@
+/* history.c - what happened: events, and runs of commands with their progress. */
+#include <unistd.h>
+
+#include "base/mem.h"
+#include "catalog/sql.h"
+
+static int64_t limit_of(size_t limit)
+{
+    return limit > INT64_MAX ? INT64_MAX : (int64_t)limit;
+}
+
+int catalog_put_event(struct catalog *c, const struct catalog_event *e, struct err *err)
+{
+    const struct sql_value values[] = {
+        SQL_INT(time_or_now(e->time_us)),
+        SQL_TEXT(e->level),
+        SQL_TEXT(e->kind),
+        SQL_TEXT(e->cluster),
+        SQL_TEXT(e->repo),
+        SQL_TEXT(e->text),
+        SQL_TEXT(e->json),
+    };
+
+    return sql_run(c,
+                   "INSERT INTO event (time_us, level, kind, cluster, repository, text, details)"
+                   " VALUES (?, ?, ?, ?, ?, ?, ?)",
+                   values, LENGTH(values), "record an event", err);
+}
+
+int catalog_get_events(struct catalog *c, const char *cluster, int64_t since_us, size_t limit,
+                       struct catalog_events *out, struct err *err)
+{
+    static const char doing[] = "list events";
+    AUTO(sql_done) sqlite3_stmt *s = NULL;
+    const struct sql_value values[] = {SQL_TEXT(cluster), SQL_INT(since_us),
+                                       SQL_INT(limit_of(limit))};
+    bool row;
+
+    *out = (struct catalog_events){0};
+    TRY(sql_query(c, &s,
+                  "SELECT time_us, level, kind, cluster, repository, text, details FROM event"
+                  " WHERE (?1 IS NULL OR cluster = ?1) AND time_us >= ?2"
+                  " ORDER BY time_us DESC, id DESC LIMIT ?3",
+                  values, LENGTH(values), doing, err));
+    for (;;) {
+        struct sql_columns k = {s, 0, &out->texts};
+        struct catalog_event *e;
+
+        TRY(sql_step(c, s, &row, doing, err));
+        if (!row)
+            return 0;
+        out->rows = rows_grow(out->rows, out->n, sizeof *out->rows);
+        e = &out->rows[out->n++];
+        e->time_us = col_int(&k);
+        e->level = col_text(&k);
+        e->kind = col_text(&k);
+        e->cluster = col_text(&k);
+        e->repo = col_text(&k);
+        e->text = col_text(&k);
+        e->json = col_text(&k);
+    }
+}
+
+int catalog_run_begin(struct catalog *c, const struct catalog_run *r, int64_t *id, struct err *err)
+{
+    const struct sql_value values[] = {
+        SQL_TEXT(r->job),
+        SQL_TEXT(r->command),
+        SQL_TEXT(r->cluster),
+        SQL_TEXT(r->repo),
+        SQL_TEXT(r->instance),
+        SQL_TEXT(r->host),
+        SQL_INT(r->pid != 0 ? r->pid : getpid()),
+        SQL_INT(time_or_now(r->started_us)),
+    };
+
+    TRY(sql_run(c,
+                "INSERT INTO job_run (job, command, cluster, repository, instance, host, pid,"
+                " started_us) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+                values, LENGTH(values), "record the start of a run", err));
+    *id = sqlite3_last_insert_rowid(c->db);
+    return 0;
+}
+
+int catalog_run_progress(struct catalog *c, const struct catalog_run *r, struct err *err)
+{
+    const struct sql_value values[] = {
+        SQL_INT(r->id),
+        SQL_INT(r->bytes_done),
+        SQL_INT(r->bytes_total),
+        SQL_INT(r->files_done),
+        SQL_INT(r->files_total),
+        SQL_INT(r->bytes_stored),
+        SQL_INT(time_or_now(r->progress_us)),
+    };
+    int rc;
+
+    sqlite3_busy_timeout(c->db, 0); /* the next report is a second away */
+    rc = sql_run(c,
+                 "UPDATE job_run SET bytes_done = ?2, bytes_total = ?3, files_done = ?4,"
+                 " files_total = ?5, bytes_stored = ?6, progress_us = ?7 WHERE id = ?1",
+                 values, LENGTH(values), "record progress", err);
+    sqlite3_busy_timeout(c->db, SQL_WAIT_MS);
+    return rc;
+}
+
+int catalog_run_finish(struct catalog *c, const struct catalog_run *r, struct err *err)
+{
+    const struct sql_value values[] = {
+        SQL_INT(r->id),          SQL_INT(time_or_now(r->finished_us)),
+        SQL_INT(r->exit_status), SQL_TEXT(r->label),
+        SQL_TEXT(r->message),    SQL_INT(r->bytes_done),
+        SQL_INT(r->bytes_total), SQL_INT(r->files_done),
+        SQL_INT(r->files_total), SQL_INT(r->bytes_stored),
+    };
+
+    return sql_run(c,
+                   "UPDATE job_run SET finished_us = ?2, exit_status = ?3, label = ?4,"
+                   " message = ?5, bytes_done = ?6, bytes_total = ?7, files_done = ?8,"
+                   " files_total = ?9, bytes_stored = ?10, progress_us = ?2 WHERE id = ?1",
+                   values, LENGTH(values), "record the end of a run", err);
+}
+
+static void read_run(struct sql_columns *k, struct catalog_run *r)
+{
+    r->id = col_int(k);
+    r->job = col_text(k);
+    r->command = col_text(k);
+    r->cluster = col_text(k);
+    r->repo = col_text(k);
+    r->instance = col_text(k);
+    r->host = col_text(k);
+    r->pid = col_int(k);
+    r->started_us = col_int(k);
+    r->finished_us = col_int(k);
+    r->exit_status = (int)col_int(k);
+    r->label = col_text(k);
+    r->message = col_text(k);
+    r->bytes_done = col_u64(k);
+    r->bytes_total = col_u64(k);
+    r->files_done = col_u64(k);
+    r->files_total = col_u64(k);
+    r->bytes_stored = col_u64(k);
+    r->progress_us = col_int(k);
+}
+
+int catalog_get_runs(struct catalog *c, const char *cluster, bool unfinished, size_t limit,
+                     struct catalog_runs *out, struct err *err)
+{
+    static const char doing[] = "list runs";
+    AUTO(sql_done) sqlite3_stmt *s = NULL;
+    const struct sql_value values[] = {SQL_TEXT(cluster), SQL_INT(unfinished),
+                                       SQL_INT(limit_of(limit))};
+    bool row;
+
+    *out = (struct catalog_runs){0};
+    TRY(sql_query(c, &s,
+                  "SELECT id, job, command, cluster, repository, instance, host, pid, started_us,"
+                  " finished_us, exit_status, label, message, bytes_done, bytes_total, files_done,"
+                  " files_total, bytes_stored, progress_us FROM job_run"
+                  " WHERE (?1 IS NULL OR cluster = ?1) AND (NOT ?2 OR finished_us = 0)"
+                  " ORDER BY started_us DESC, id DESC LIMIT ?3",
+                  values, LENGTH(values), doing, err));
+    for (;;) {
+        struct sql_columns k = {s, 0, &out->texts};
+
+        TRY(sql_step(c, s, &row, doing, err));
+        if (!row)
+            return 0;
+        out->rows = rows_grow(out->rows, out->n, sizeof *out->rows);
+        read_run(&k, &out->rows[out->n++]);
+    }
+}
+
+void catalog_events_free(struct catalog_events *l)
+{
+    texts_free(&l->texts);
+    mem_free(&l->rows);
+    l->n = 0;
+}
+
+void catalog_runs_free(struct catalog_runs *l)
+{
+    texts_free(&l->texts);
+    mem_free(&l->rows);
+    l->n = 0;
+}

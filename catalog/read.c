@@ -1,0 +1,240 @@
+/*
+ * read.c - reading back what the repositories hold.
+ *
+ * The columns of each query stand in the order in which the row's function takes them.
+ */
+#include <stdlib.h>
+
+#include "base/mem.h"
+#include "catalog/sql.h"
+
+int catalog_get_clusters(struct catalog *c, struct catalog_clusters *out, struct err *err)
+{
+    static const char doing[] = "list clusters";
+    AUTO(sql_done) sqlite3_stmt *s = NULL;
+    bool row;
+
+    *out = (struct catalog_clusters){0};
+    TRY(sql_query(c, &s,
+                  "SELECT name, system_id, pg_version, data_directory, instance, host, seen_us"
+                  " FROM cluster ORDER BY name",
+                  NULL, 0, doing, err));
+    for (;;) {
+        struct sql_columns k = {s, 0, &out->texts};
+        struct catalog_cluster *r;
+
+        TRY(sql_step(c, s, &row, doing, err));
+        if (!row)
+            return 0;
+        out->rows = rows_grow(out->rows, out->n, sizeof *out->rows);
+        r = &out->rows[out->n++];
+        r->name = col_text(&k);
+        r->system_id = col_u64(&k);
+        r->pg_version = (unsigned)col_int(&k);
+        r->data = col_text(&k);
+        r->instance = col_text(&k);
+        r->host = col_text(&k);
+        r->seen_us = col_int(&k);
+    }
+}
+
+int catalog_get_repositories(struct catalog *c, const char *cluster,
+                             struct catalog_repositories *out, struct err *err)
+{
+    static const char doing[] = "list repositories";
+    AUTO(sql_done) sqlite3_stmt *s = NULL;
+    const struct sql_value values[] = {SQL_TEXT(cluster)};
+    bool row;
+
+    *out = (struct catalog_repositories){0};
+    TRY(sql_query(c, &s,
+                  "SELECT name, cluster, type, location, repository_id, cipher, seen_us"
+                  " FROM repository WHERE ?1 IS NULL OR cluster = ?1 ORDER BY cluster, name",
+                  values, 1, doing, err));
+    for (;;) {
+        struct sql_columns k = {s, 0, &out->texts};
+        struct catalog_repository *r;
+
+        TRY(sql_step(c, s, &row, doing, err));
+        if (!row)
+            return 0;
+        out->rows = rows_grow(out->rows, out->n, sizeof *out->rows);
+        r = &out->rows[out->n++];
+        r->name = col_text(&k);
+        r->cluster = col_text(&k);
+        r->type = col_text(&k);
+        r->location = col_text(&k);
+        r->repo_id = col_text(&k);
+        r->cipher = col_text(&k);
+        r->seen_us = col_int(&k);
+    }
+}
+
+static void read_backup(struct sql_columns *k, struct catalog_backup *r)
+{
+    r->repo = col_text(k);
+    r->cluster = col_text(k);
+    r->label = col_text(k);
+    r->type = col_text(k);
+    r->base_label = col_text(k);
+    r->state = col_text(k);
+    r->pg_version = (unsigned)col_int(k);
+    r->system_id = col_u64(k);
+    r->timeline = (uint32_t)col_int(k);
+    r->start_lsn = col_u64(k);
+    r->stop_lsn = col_u64(k);
+    r->start_us = col_int(k);
+    r->stop_us = col_int(k);
+    r->raw_bytes = col_u64(k);
+    r->stored_bytes = col_u64(k);
+    r->duration_us = col_int(k);
+    r->files = col_u64(k);
+    r->checksum_failures = col_u64(k);
+    r->instance = col_text(k);
+    r->host = col_text(k);
+    r->tool_version = col_text(k);
+    r->hold = col_text(k);
+    r->manifest_bytes = col_u64(k);
+    r->manifest_id = col_text(k);
+    r->verified_us = col_int(k);
+    r->verify_problems = col_u64(k);
+    r->gone_us = col_int(k);
+}
+
+int catalog_get_backups(struct catalog *c, const char *repo, const char *cluster, bool gone,
+                        struct catalog_backups *out, struct err *err)
+{
+    static const char doing[] = "list backups";
+    AUTO(sql_done) sqlite3_stmt *s = NULL;
+    const struct sql_value values[] = {SQL_TEXT(cluster), SQL_TEXT(repo), SQL_INT(gone)};
+    bool row;
+
+    *out = (struct catalog_backups){0};
+    TRY(sql_query(c, &s,
+                  "SELECT repository, cluster, label, type, base_label, state, pg_version,"
+                  " system_id, timeline, start_lsn, stop_lsn, start_us, stop_us, raw_bytes,"
+                  " stored_bytes, duration_us, files, checksum_failures, instance, host,"
+                  " tool_version, hold, manifest_bytes, manifest_id, verified_us, verify_problems,"
+                  " gone_us FROM backup WHERE (?1 IS NULL OR cluster = ?1)"
+                  " AND (?2 IS NULL OR repository = ?2) AND (?3 OR state <> 'gone')"
+                  " ORDER BY cluster, repository, start_us, label",
+                  values, LENGTH(values), doing, err));
+    for (;;) {
+        struct sql_columns k = {s, 0, &out->texts};
+
+        TRY(sql_step(c, s, &row, doing, err));
+        if (!row)
+            return 0;
+        out->rows = rows_grow(out->rows, out->n, sizeof *out->rows);
+        read_backup(&k, &out->rows[out->n++]);
+    }
+}
+
+static int get_ranges(struct catalog *c, const struct sql_value values[2], struct catalog_wal *out,
+                      const char *doing, struct err *err)
+{
+    AUTO(sql_done) sqlite3_stmt *s = NULL;
+    bool row;
+
+    TRY(sql_query(c, &s,
+                  "SELECT repository, cluster, system_id, pg_major, timeline, start_lsn, end_lsn,"
+                  " segments, stored_bytes, first_commit_us, last_commit_us, incomplete_segments"
+                  " FROM wal_range WHERE (?1 IS NULL OR cluster = ?1)"
+                  " AND (?2 IS NULL OR repository = ?2)"
+                  " ORDER BY cluster, repository, system_id, timeline, start_lsn",
+                  values, 2, doing, err));
+    for (;;) {
+        struct sql_columns k = {s, 0, &out->texts};
+        struct catalog_wal_range *r;
+
+        TRY(sql_step(c, s, &row, doing, err));
+        if (!row)
+            return 0;
+        out->ranges = rows_grow(out->ranges, out->n_ranges, sizeof *out->ranges);
+        r = &out->ranges[out->n_ranges++];
+        r->repo = col_text(&k);
+        r->cluster = col_text(&k);
+        r->system_id = col_u64(&k);
+        r->pg_major = (unsigned)col_int(&k);
+        r->timeline = (uint32_t)col_int(&k);
+        r->start_lsn = col_u64(&k);
+        r->end_lsn = col_u64(&k);
+        r->segments = col_u64(&k);
+        r->stored_bytes = col_u64(&k);
+        r->first_commit_us = col_int(&k);
+        r->last_commit_us = col_int(&k);
+        r->incomplete = col_u64(&k);
+    }
+}
+
+static int get_gaps(struct catalog *c, const struct sql_value values[2], struct catalog_wal *out,
+                    const char *doing, struct err *err)
+{
+    AUTO(sql_done) sqlite3_stmt *s = NULL;
+    bool row;
+
+    TRY(sql_query(c, &s,
+                  "SELECT repository, cluster, system_id, timeline, start_lsn, end_lsn, segments,"
+                  " noticed_us FROM gap WHERE (?1 IS NULL OR cluster = ?1)"
+                  " AND (?2 IS NULL OR repository = ?2)"
+                  " ORDER BY cluster, repository, system_id, timeline, start_lsn",
+                  values, 2, doing, err));
+    for (;;) {
+        struct sql_columns k = {s, 0, &out->texts};
+        struct catalog_gap *g;
+
+        TRY(sql_step(c, s, &row, doing, err));
+        if (!row)
+            return 0;
+        out->gaps = rows_grow(out->gaps, out->n_gaps, sizeof *out->gaps);
+        g = &out->gaps[out->n_gaps++];
+        g->repo = col_text(&k);
+        g->cluster = col_text(&k);
+        g->system_id = col_u64(&k);
+        g->timeline = (uint32_t)col_int(&k);
+        g->start_lsn = col_u64(&k);
+        g->end_lsn = col_u64(&k);
+        g->segments = col_u64(&k);
+        g->noticed_us = col_int(&k);
+    }
+}
+
+int catalog_get_wal(struct catalog *c, const char *repo, const char *cluster,
+                    struct catalog_wal *out, struct err *err)
+{
+    static const char doing[] = "list the archived WAL";
+    const struct sql_value values[] = {SQL_TEXT(cluster), SQL_TEXT(repo)};
+
+    *out = (struct catalog_wal){0};
+    TRY(get_ranges(c, values, out, doing, err));
+    return get_gaps(c, values, out, doing, err);
+}
+
+void catalog_clusters_free(struct catalog_clusters *l)
+{
+    texts_free(&l->texts);
+    mem_free(&l->rows);
+    l->n = 0;
+}
+
+void catalog_repositories_free(struct catalog_repositories *l)
+{
+    texts_free(&l->texts);
+    mem_free(&l->rows);
+    l->n = 0;
+}
+
+void catalog_backups_free(struct catalog_backups *l)
+{
+    texts_free(&l->texts);
+    mem_free(&l->rows);
+    l->n = 0;
+}
+
+void catalog_wal_free(struct catalog_wal *l)
+{
+    texts_free(&l->texts);
+    mem_free(&l->ranges);
+    mem_free(&l->gaps);
+    l->n_ranges = l->n_gaps = 0;
+}

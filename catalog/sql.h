@@ -1,0 +1,79 @@
+/*
+ * sql.h - statements, values and columns, for the files of this folder only.
+ *
+ * Values are always bound, never part of the text of a statement.
+ */
+#ifndef PGBR_CATALOG_SQL_H
+#define PGBR_CATALOG_SQL_H
+
+#include <sqlite3.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "catalog/catalog.h"
+
+struct catalog {
+    sqlite3 *db;
+    char *path;
+};
+enum { SQL_WAIT_MS = 5000 }; /* for another process that writes */
+
+struct sql_value {
+    bool is_text;
+    const char *text; /* NULL: SQL NULL */
+    int64_t number;
+};
+#define SQL_TEXT(t) ((struct sql_value){.is_text = true, .text = (t)})
+#define SQL_INT(n) ((struct sql_value){.number = (int64_t)(n)})
+
+/* What SQLite says as an error value; doing: "record a backup". Returns -1. */
+int sql_fail(const struct catalog *c, struct err *err, const char *doing);
+
+/* Statements without values, several if need be. */
+int sql_script(struct catalog *c, const char *sql, const char *doing, struct err *err) MUST_CHECK;
+
+/* One statement that returns nothing. */
+int sql_run(struct catalog *c, const char *sql, const struct sql_value *values, size_t n,
+            const char *doing, struct err *err) MUST_CHECK;
+
+/* A query: prepare, then step until *row is false. */
+int sql_query(struct catalog *c, sqlite3_stmt **s, const char *sql, const struct sql_value *values,
+              size_t n, const char *doing, struct err *err) MUST_CHECK;
+int sql_step(struct catalog *c, sqlite3_stmt *s, bool *row, const char *doing,
+             struct err *err) MUST_CHECK;
+void sql_done(sqlite3_stmt **s);
+
+/* The one number that a query gives. */
+int sql_number(struct catalog *c, const char *sql, int64_t *out, const char *doing,
+               struct err *err) MUST_CHECK;
+
+/* The columns of a row, from left to right. */
+struct sql_columns {
+    sqlite3_stmt *row;
+    int next;
+    struct catalog_texts **texts; /* takes copies of the text */
+};
+const char *col_text(struct sql_columns *k);
+int64_t col_int(struct sql_columns *k);
+uint64_t col_u64(struct sql_columns *k);
+
+void texts_free(struct catalog_texts **t);
+
+/* A transaction of its own, or a savepoint in the caller's. */
+struct sql_scope {
+    struct catalog *c; /* NULL: not begun, or ended */
+    bool inner;
+};
+int scope_begin(struct catalog *c, struct sql_scope *s, const char *doing,
+                struct err *err) MUST_CHECK;
+int scope_commit(struct sql_scope *s, const char *doing, struct err *err) MUST_CHECK;
+void scope_abandon(struct sql_scope *s); /* for AUTO */
+
+/* The time given, or now for 0. */
+int64_t time_or_now(int64_t us);
+
+/* One more element behind an array of n. */
+void *rows_grow(void *rows, size_t n, size_t size);
+
+#endif
