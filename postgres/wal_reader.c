@@ -188,7 +188,8 @@ static enum wal_stop check_page(struct wal_walk *w, const uint8_t *p, uint16_t i
     if (addr != lsn)
         return addr < lsn ? WAL_STOP_OLD_PAGE : WAL_STOP_PAGE;
     if (info > (WAL_PAGE_CONTRECORD | WAL_PAGE_LONG | WAL_PAGE_REMOVABLE | WAL_PAGE_OVERWRITE) ||
-        !(info & WAL_PAGE_LONG) != (w->off != 0))
+        !(info & WAL_PAGE_LONG) != (w->off != 0) ||
+        (info & WAL_PAGE_CONTRECORD && info & WAL_PAGE_OVERWRITE))
         return WAL_STOP_PAGE;
     if (get_u32(p + 4) != w->tli)
         return note_timeline(w, get_u32(p + 4), lsn);
@@ -284,6 +285,7 @@ static enum wal_step finish(struct wal_walk *w, const uint8_t *bytes, uint32_t l
 
     if (why != WAL_STOP_NONE)
         return stop(w, why, lsn);
+    w->data_end = lsn_at(w, w->off);
     if (rec->rmid == 0 && (rec->info & 0xF0) == 0x40) { /* XLOG_SWITCH: the rest is zeros */
         w->off = w->segment.segment_size;
         w->switched = true;

@@ -123,8 +123,9 @@ struct wal_walk {
     uint64_t abandoned; /* LSN of the last record lost in a crash (0: its start was not seen) */
     unsigned abandons;  /* how many of them */
     enum wal_stop stop;
-    uint64_t stop_lsn;                 /* the record or page that did not fit */
-    bool switched;                     /* the segment ended with XLOG_SWITCH */
+    uint64_t stop_lsn; /* the record or page that did not fit */
+    uint64_t data_end; /* like end, but behind XLOG_SWITCH itself, not behind its segment */
+    bool switched;     /* the segment ended with XLOG_SWITCH */
     struct wal_segment_header segment; /* fed last */
     struct wal_timeline timelines[WAL_TIMELINES_MAX];
     unsigned n_timelines;

@@ -266,12 +266,12 @@ void wal_changes_limit(struct wal_changes *c, const struct wal_locator *rel, uin
     s->cuts[s->n_cuts++] = (struct cut){s->n, limit};
 }
 
+/* The other forks get an entry only if they have one already: show() looks at the main fork. */
 void wal_changes_drop(struct wal_changes *c, const struct wal_locator *rel)
 {
-    for (uint8_t fork = 0; fork < WAL_FORKS; fork++)
-        if (fork == FORK_MAIN)
-            wal_changes_limit(c, rel, fork, 0, WAL_REL_DROPPED);
-        else
+    wal_changes_limit(c, rel, FORK_MAIN, 0, WAL_REL_DROPPED);
+    for (uint8_t fork = FORK_MAIN + 1; fork < WAL_FORKS; fork++)
+        if (*place(c, rel, fork) != 0)
             wal_changes_limit(c, rel, fork, 0, 0);
 }
 
@@ -302,7 +302,14 @@ size_t wal_changes_sort(struct wal_changes *c)
     return c->n;
 }
 
-static void show(const struct fork_set *s, struct wal_fork_changes *f)
+static bool dropped(const struct wal_changes *c, const struct wal_locator *rel)
+{
+    uint32_t at = *place(c, rel, FORK_MAIN);
+
+    return at != 0 && c->sets[at - 1].what & WAL_REL_DROPPED;
+}
+
+static void show(const struct wal_changes *c, const struct fork_set *s, struct wal_fork_changes *f)
 {
     *f = (struct wal_fork_changes){.rel = s->rel,
                                    .fork = s->fork,
@@ -310,11 +317,13 @@ static void show(const struct fork_set *s, struct wal_fork_changes *f)
                                    .limit = s->limit,
                                    .blocks = s->blocks,
                                    .n_blocks = s->n};
+    if (f->limit != 0 && f->fork != FORK_MAIN && dropped(c, &f->rel))
+        f->limit = 0;
 }
 
 void wal_changes_at(const struct wal_changes *c, size_t i, struct wal_fork_changes *f)
 {
-    show(&c->sets[c->order[i]], f);
+    show(c, &c->sets[c->order[i]], f);
 }
 
 bool wal_changes_find(struct wal_changes *c, const struct wal_locator *rel, uint8_t fork,
@@ -322,9 +331,11 @@ bool wal_changes_find(struct wal_changes *c, const struct wal_locator *rel, uint
 {
     uint32_t at = *place(c, rel, fork);
 
-    if (at == 0)
-        return false;
-    settle(c, &c->sets[at - 1]);
-    show(&c->sets[at - 1], f);
-    return true;
+    if (at != 0) {
+        settle(c, &c->sets[at - 1]);
+        show(c, &c->sets[at - 1], f);
+        return true;
+    }
+    *f = (struct wal_fork_changes){.rel = *rel, .fork = fork};
+    return dropped(c, rel);
 }

@@ -48,7 +48,8 @@ void wal_changes_run(struct wal_changes *c, const struct wal_locator *rel, uint8
 /* what: WAL_REL_ bits to note along with it. */
 void wal_changes_limit(struct wal_changes *c, const struct wal_locator *rel, uint8_t fork,
                        uint32_t limit, uint8_t what);
-/* Dropped: limit 0 on all forks. */
+/* Dropped: limit 0 on all forks; WAL_REL_DROPPED is noted on the main fork, and others of which
+ * nothing else is known are not listed for it. */
 void wal_changes_drop(struct wal_changes *c, const struct wal_locator *rel);
 
 /* Sorts everything; then wal_changes_at() gives the forks in order of (spc, db, rel, fork). */

@@ -11,9 +11,9 @@
  * to reading files whole where !wal_index_has_blocks(), one that needs times or events reads the
  * segment where !wal_index_has_history().
  *
- * Stored form: docs/format-wal-index.md. Parsing is pure, allocates no more than a small multiple
- * of the bytes given, and refuses whatever does not add up (ERR_CORRUPT) or needs a newer reader
- * (ERR_UNSUPPORTED).
+ * Stored form: docs/format-wal-index.md (wal_index_write.c, wal_index_read.c). Parsing is pure,
+ * allocates no more than a small multiple of the bytes given, and refuses whatever does not add up
+ * (ERR_CORRUPT) or needs a newer reader (ERR_UNSUPPORTED).
  */
 #ifndef PGBR_REPO_WAL_INDEX_H
 #define PGBR_REPO_WAL_INDEX_H
@@ -30,13 +30,14 @@
 
 /* Flags; stored. */
 enum {
-    WAL_INDEX_SWITCH = 1 << 0,     /* ends with XLOG_SWITCH: nothing but zeros behind end_of_data */
-    WAL_INDEX_ENDS = 1 << 1,       /* the WAL ends inside: zeros or a recycled tail behind it */
-    WAL_INDEX_DAMAGED = 1 << 2,    /* reading stopped at end_of_data; what follows is not known */
-    WAL_INDEX_NO_BLOCKS = 1 << 3,  /* a record's effect on relation files is not known */
-    WAL_INDEX_NO_HISTORY = 1 << 4, /* a record of transactions or events was not understood, or
-                                      there were more than are kept */
-    WAL_INDEX_MINIMAL = 1 << 5,    /* wal_level is or becomes minimal: files change unlogged */
+    WAL_INDEX_SWITCH = 1 << 0,    /* ends with XLOG_SWITCH: nothing but zeros behind end_of_data */
+    WAL_INDEX_ENDS = 1 << 1,      /* the WAL ends inside: zeros or a recycled tail behind it */
+    WAL_INDEX_STOPPED = 1 << 2,   /* damage, or an unknown page format, at end_of_data: what follows
+                                     is not known */
+    WAL_INDEX_NO_BLOCKS = 1 << 3, /* a record's effect on relation files is not known */
+    WAL_INDEX_NO_HISTORY = 1 << 4,   /* a record of transactions or events was not understood, or
+                                        there were more than are kept */
+    WAL_INDEX_MINIMAL = 1 << 5,      /* wal_level is or becomes minimal: files change unlogged */
     WAL_INDEX_HEAD_OMITTED = 1 << 6, /* longer than WAL_FRAGMENT_MAX: read the segment */
     WAL_INDEX_TAIL_OMITTED = 1 << 7,
     WAL_INDEX_HEAD_ABANDONED = 1 << 8, /* the record continued here was lost in a crash and
@@ -72,14 +73,16 @@ struct wal_index {
     uint64_t system_id, start;  /* LSN of its first byte */
     uint32_t segment_size, tli; /* tli: of the file's name */
     uint32_t flags;
-    uint64_t end_of_data; /* valid WAL ends here; start + segment_size if it is full. With DAMAGED
-                             or ENDS: where the first record that is not there would start */
+    uint64_t end_of_data; /* valid WAL ends here: the end of the segment; with SWITCH that of the
+                             switch record; with ENDS or STOPPED where the first record that is not
+                             there would start */
     char reason[WAL_INDEX_REASON_MAX + 1]; /* for people: why a flag of doubt is set, or "" */
     struct wal_timeline timelines[WAL_TIMELINES_MAX];
     unsigned n_timelines; /* timelines seen in page headers, ascending */
 
-    /* Records that start here; the last one may end in the next segment. 0: none. */
-    uint64_t first_lsn, first_prev, last_lsn; /* first_prev 0: not in this segment's bytes */
+    /* Records that start here; the last one may end in the next segment. 0: none. The _prev are the
+     * records before these two; 0: not in this segment's bytes. */
+    uint64_t first_lsn, first_prev, last_lsn, last_prev;
 
     uint64_t records, images; /* records inside, and full page images in them */
     uint64_t commits, aborts, prepares;
@@ -93,11 +96,11 @@ struct wal_index {
     uint32_t n_events;
 
     /* Pieces of records that cross the ends. */
-    uint32_t head_len;   /* bytes the first page announces (may exceed the segment); 0: none */
+    uint32_t head_len;   /* bytes the first page announces (may exceed the segment); 0: none, or
+                            abandoned */
     uint32_t head_seen;  /* how many of them are in this segment */
     struct buf head;     /* those bytes, unless omitted */
-    uint32_t tail_total; /* length of the record that starts at last_lsn and does not end
-                            here; 0: none. Also 0 where the whole segment is head */
+    uint32_t tail_total; /* length of the record at last_lsn if it does not end here; 0: it does */
     uint32_t tail_seen;
     struct buf tail;
 
@@ -114,12 +117,12 @@ void wal_index_free(struct wal_index *ix);
 /* All of the blocks up to end_of_data are in the index. */
 static inline bool wal_index_has_blocks(const struct wal_index *ix)
 {
-    return ix->major != 0 && !(ix->flags & (WAL_INDEX_DAMAGED | WAL_INDEX_NO_BLOCKS));
+    return ix->major != 0 && !(ix->flags & (WAL_INDEX_STOPPED | WAL_INDEX_NO_BLOCKS));
 }
 /* All commits, aborts and events up to end_of_data are in the index. */
 static inline bool wal_index_has_history(const struct wal_index *ix)
 {
-    return ix->major != 0 && !(ix->flags & (WAL_INDEX_DAMAGED | WAL_INDEX_NO_HISTORY));
+    return ix->major != 0 && !(ix->flags & (WAL_INDEX_STOPPED | WAL_INDEX_NO_HISTORY));
 }
 
 /* Appends the stored form. */

@@ -42,7 +42,8 @@ struct wal_chain {
     uint32_t carry_total, carry_seen, carry_tli; /* record under way; total 0: none */
     bool carry_kept;
     struct buf carry;
-    bool closed; /* the last index said that WAL ends, or is damaged */
+    bool orphan; /* inside a record that began before the chain */
+    enum { WAL_CHAIN_OPEN, WAL_CHAIN_ENDED, WAL_CHAIN_BROKEN } closed;
 };
 
 void wal_chain_init(struct wal_chain *c);
@@ -51,8 +52,9 @@ void wal_chain_free(struct wal_chain *c);
 /*
  * Takes the next index (summary or whole). What crosses into it from before is put into *crossing,
  * an index of that one record, which comes before everything in ix. ERR_NOT_FOUND: a gap, the
- * segment does not follow the last one. ERR_CORRUPT: it follows by its position, but its records do
- * not continue those before (another timeline's, a break in the WAL, damage).
+ * segment does not follow the last one, or WAL ended inside that. ERR_FOREIGN. ERR_CORRUPT: it
+ * follows by its position, but its records do not continue those before (another timeline's, a
+ * break in the WAL, damage).
  */
 int wal_chain_add(struct wal_chain *c, const struct wal_index *ix, enum wal_crossing *what,
                   struct wal_index *crossing, struct err *err) MUST_CHECK;
