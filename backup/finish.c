@@ -11,6 +11,7 @@
 #include "postgres/relfile.h"
 #include "repo/wal_object.h"
 #include "wal/index.h"
+#include "wal/prove.h"
 
 /* ---- owners by name ---- */
 
@@ -188,42 +189,41 @@ static int check_events(const struct wal_index *ix, const struct pubinfo *pub,
     return 0;
 }
 
-static int check_segment(struct repo *r, const struct pubinfo *pub, const char *name,
-                         struct wal_chain *chain, const struct finished *f, struct err *err)
+struct copies_check {
+    struct repo *repo;
+    const struct pubinfo *pub;
+    const struct finished *finished;
+    struct wal_chain chain;
+};
+
+static int check_segment(void *ctx, uint32_t timeline, uint64_t segno, struct err *err)
 {
+    struct copies_check *c = ctx;
     AUTO(buf_free) struct buf bytes = BUF_INIT;
     AUTO(wal_index_free) struct wal_index ix, crossing;
+    char name[WAL_SEGMENT_NAME];
     enum wal_crossing what;
 
     wal_index_init(&ix);
     wal_index_init(&crossing);
-    TRY(wal_object_index(r, pub->system_id, pub->pg_version / 10000, name, &bytes, err));
-    TRY(wal_index_read(bytes.p, bytes.len, WAL_INDEX_SUMMARY, &ix, err));
-    TRY(wal_chain_add(chain, &ix, &what, &crossing, err));
-    TRY(check_events(&crossing, pub, f, err));
-    return check_events(&ix, pub, f, err);
+    wal_segment_name(timeline, segno, c->pub->wal_segment_size, name);
+    TRY(wal_object_index(c->repo, c->pub->system_id, c->pub->pg_version / 10000, name, &bytes,
+                         err));
+    if (wal_index_read(bytes.p, bytes.len, WAL_INDEX_SUMMARY, &ix, err) != 0 ||
+        wal_chain_add(&c->chain, &ix, &what, &crossing, err) != 0)
+        return err_context(err, "WAL segment \"%s\"", name);
+    TRY(check_events(&crossing, c->pub, c->finished, err));
+    return check_events(&ix, c->pub, c->finished, err);
 }
 
 int finish_check_copies(struct repo *r, const struct pubinfo *pub, const struct finished *f,
                         struct err *err)
 {
-    AUTO(wal_chain_free) struct wal_chain chain;
+    struct copies_check c = {r, pub, f, {0}};
+    int rc;
 
-    wal_chain_init(&chain);
-    for (uint32_t i = 0; i < pub->n_spans; i++) {
-        const struct wal_span *s = &pub->spans[i];
-        uint64_t last = lsn_last_segno(s->stop, pub->wal_segment_size);
-
-        for (uint64_t n = lsn_segno(s->start, pub->wal_segment_size); n <= last; n++) {
-            char name[WAL_SEGMENT_NAME];
-
-            if (i + 1 < pub->n_spans && n == last &&
-                lsn_segno(pub->spans[i + 1].start, pub->wal_segment_size) == n)
-                continue; /* the next timeline's segment begins with the same bytes */
-            wal_segment_name(s->timeline, n, pub->wal_segment_size, name);
-            if (check_segment(r, pub, name, &chain, f, err) != 0)
-                return err_context(err, "WAL segment \"%s\"", name);
-        }
-    }
-    return 0;
+    wal_chain_init(&c.chain);
+    rc = wal_spans_each(pub->spans, pub->n_spans, pub->wal_segment_size, check_segment, &c, err);
+    wal_chain_free(&c.chain);
+    return rc;
 }

@@ -18,6 +18,13 @@ struct wal_place { /* whose WAL, and where it must arrive */
  * pg_stat_archiver says failed last. */
 int wal_prove_archiving(const struct wal_place *p, struct pg *primary, int64_t timeout_ms,
                         const struct stop *stop, struct err *err) MUST_CHECK;
+/* Calls fn for every segment that the spans need, in order of position; where a timeline ends
+ * inside a segment, the next timeline's file of it stands for both (it begins with the same bytes).
+ * Stops at the first call that does not return 0. */
+int wal_spans_each(const struct wal_span *spans, size_t n, uint32_t segment_size,
+                   int (*fn)(void *ctx, uint32_t timeline, uint64_t segno, struct err *err),
+                   void *ctx, struct err *err) MUST_CHECK;
+
 /* Waits until every segment of the spans, and the history files of their timelines, are in the
  * repository and whole: size, system id, magic, timeline and record chain are checked from the WAL
  * index (or, where it has none, from the segment). alive (may be NULL) is called about once a

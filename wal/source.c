@@ -1,0 +1,94 @@
+/* source.c - see source.h. */
+#include "wal/source.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/fs.h"
+#include "base/mem.h"
+#include "postgres/control.h"
+#include "postgres/version.h"
+
+static int identity_in(const char *dir, struct wal_identity *id, struct err *err)
+{
+    AUTO(fd_close) int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    struct pg_control control;
+
+    if (fd < 0)
+        return err_sys(err, "data directory \"%s\"", dir);
+    if (control_read(fd, CONTROL_PATH, NULL, &control, err) != 0)
+        return err_context(err, "data directory \"%s\"", dir);
+    *id = (struct wal_identity){control.system_id, control.version->major};
+    return 0;
+}
+
+int wal_identity_near(const char *path, const char *data_dir, struct wal_identity *id,
+                      struct err *err)
+{
+    AUTO(mem_free) char *copy = xstrdup(path);
+    char *slash = strrchr(copy, '/');
+    struct err first = {0};
+
+    if (slash != NULL) {
+        *slash = '\0'; /* ".../pg_wal", or "pg_wal" */
+        slash = strrchr(copy, '/');
+        if (slash != NULL)
+            *slash = '\0';
+        if (identity_in(slash == NULL ? "." : (copy[0] != '\0' ? copy : "/"), id, &first) == 0)
+            return 0;
+    } else if (identity_in("..", id, &first) == 0) {
+        return 0;
+    }
+    if (data_dir != NULL && identity_in(data_dir, id, err) == 0)
+        return 0;
+    return err_set(err, first.code, "whose file \"%s\" is cannot be told: %s", path, first.msg);
+}
+
+static int check_size(const char *path, enum wal_kind kind, uint64_t size, struct err *err)
+{
+    bool segment = kind == WAL_SEGMENT || kind == WAL_PARTIAL;
+
+    if (segment && !wal_segsz_valid(size))
+        return err_set(err, ERR_CORRUPT,
+                       "\"%s\" has %llu bytes; a WAL segment has 1 MiB to 1 GiB, a power of two",
+                       path, (unsigned long long)size);
+    if (!segment && (size == 0 || size > WAL_SMALL_MAX))
+        return err_set(err, ERR_CORRUPT, "\"%s\" has %llu bytes, 1 to %d are expected", path,
+                       (unsigned long long)size, WAL_SMALL_MAX);
+    return 0;
+}
+
+int wal_file_read(const char *path, enum wal_kind kind, struct wal_memory *m, struct err *err)
+{
+    enum { HUGE_PAGE = 2 << 20 };
+    AUTO(fd_close) int fd = open(path, O_RDONLY | O_CLOEXEC);
+    struct stat st;
+    size_t got, size;
+
+    *m = (struct wal_memory){0};
+    if (fd < 0)
+        return err_sys(err, "cannot open \"%s\"", path);
+    if (fstat(fd, &st) != 0 || !S_ISREG(st.st_mode))
+        return err_set(err, ERR_IO, "\"%s\" is no file", path);
+    TRY(check_size(path, kind, (uint64_t)st.st_size, err));
+    size = (size_t)st.st_size;
+    m->data = xaligned(HUGE_PAGE, (size + HUGE_PAGE - 1) / HUGE_PAGE * HUGE_PAGE);
+    if (size >= HUGE_PAGE)
+        madvise(m->data, size, MADV_HUGEPAGE); /* thousands of page faults fewer */
+    if (fs_pread_all(fd, m->data, size, 0, &got, path, err) != 0 || got != size) {
+        wal_memory_free(m);
+        return got == size ? -1 : err_set(err, ERR_IO, "\"%s\" changes while it is read", path);
+    }
+    m->len = size;
+    return 0;
+}
+
+void wal_memory_free(struct wal_memory *m)
+{
+    free(m->data);
+    *m = (struct wal_memory){0};
+}
