@@ -28,7 +28,9 @@ static enum err_code connect_code(const char *message)
         {"connection slots", ERR_BUSY},
         {"too many c", ERR_BUSY},
         {"database \"", ERR_CONFIG},
-        {"invalid ", ERR_CONFIG},
+        {"invalid port number", ERR_CONFIG},
+        {"invalid integer value", ERR_CONFIG},
+        {"value: \"", ERR_CONFIG},
     };
     for (size_t i = 0; i < LENGTH(known); i++)
         if (strstr(message, known[i].text) != NULL)
@@ -41,11 +43,14 @@ static int connect_failed(const struct pg *pg, struct err *err)
     AUTO(buf_free) struct buf text = BUF_INIT;
     const char *message = pg->pq->PQerrorMessage(pg->conn);
 
-    /* With several hosts each has a line; all of them matter. */
-    for (; *message != '\0'; message++)
-        buf_addc(&text, *message == '\n' ? ' ' : *message);
-    while (text.len > 0 && text.p[text.len - 1] == ' ')
-        text.p[--text.len] = '\0';
+    /* With several hosts each has its lines, and all of them matter. */
+    for (size_t n; *message != '\0'; message += n) {
+        message += strspn(message, " \t\n");
+        n = strcspn(message, "\t\n");
+        if (text.len > 0 && n > 0)
+            buf_addc(&text, ' ');
+        buf_add(&text, message, n);
+    }
     return err_set(err, connect_code(buf_text(&text)), "cannot connect to PostgreSQL: %s",
                    buf_text(&text));
 }
