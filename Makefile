@@ -10,7 +10,8 @@
 # make bench           speed, in ratios
 # make deps            install what all this needs (Debian 12)
 #
-# Objects lie in $B. FLAVOUR=asan|tsan|fuzz builds another kind; B=build/mine keeps builds apart.
+# Objects lie in $B. FLAVOUR=asan|tsan|fuzz builds another kind; B=build/mine keeps builds
+# apart; V=1 shows whole commands.
 FLAVOUR ?= release
 CFLAGS  ?= -O2 -g
 PREFIX  ?= /usr/local
@@ -47,27 +48,28 @@ LINK        = $(COMPILE) -pie -Wl,-z,relro,-z,now,--as-needed $(LDFLAGS)
 
 # A flavour built from within another run: build/asan, or build/mine/asan for B=build/mine.
 flavour = $(MAKE) --no-print-directory FLAVOUR=$1 B=$(patsubst %/$(FLAVOUR),%,$B)/$1
+# One word for a command, or with V=1 the whole command.
+run     = $(if $V,,@printf '  %-6s %s\n' '$1' '$2'; )
 # Where the raw results go (tests/all.sh counts them) is the caller's PERL_TEST_HARNESS_DUMP_TAP.
 PROVE   = prove -j$(JOBS) $(PROVEFLAGS)
 
 all: $B/pgbr
 
 $B/pgbr: $B/cli/main.o $B/libpgbr.a
-	$(LINK) -o $@ $^ $(PKG_LIBS)
+	$(call run,link,$@)$(LINK) -o $@ $^ $(PKG_LIBS)
 
 $B/libpgbr.a: $(LIB_OBJ)
-	@rm -f $@
-	$(AR) rcs $@ $^
+	$(call run,pack,$@)rm -f $@ && $(AR) rcs $@ $^
 
 $B/%.o: %.c
 	@mkdir -p $(@D)
-	$(COMPILE) -c -o $@ $<
+	$(call run,$(CC),$<)$(COMPILE) -c -o $@ $<
 
 $(UNIT): %: %.o $(AID_OBJ) $B/libpgbr.a
-	$(LINK) -o $@ $^ $(PKG_LIBS) -lcmocka
+	$(call run,link,$@)$(LINK) -o $@ $^ $(PKG_LIBS) -lcmocka
 
 $(FUZZ): %: %.o $B/libpgbr.a
-	$(LINK) -fsanitize=fuzzer -o $@ $^ $(PKG_LIBS)
+	$(call run,link,$@)$(LINK) -fsanitize=fuzzer -o $@ $^ $(PKG_LIBS)
 
 units: $(UNIT)
 fuzzers: $(FUZZ)
