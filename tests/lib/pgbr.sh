@@ -29,12 +29,14 @@
 #   pg_version_dir MAJOR                      prints the folder above bin/; PG_DIR_<MAJOR> overrides
 #   cluster_init NAME [MAJOR] [INITDB OPTION...]   15 when not told; data checksums on, unless
 #                                             --no-data-checksums is given (for every version)
+#   cluster_debian NAME                       a cluster made by Debian's pg_createcluster: version 15,
+#                                             its configuration is in $work/etc/15/NAME
 #   cluster_config NAME LINE...               appends to postgresql.conf
-#   cluster_start NAME                        makes it first (version 15) if it is not there
+#   cluster_start NAME [SERVER OPTION...]     makes it first (version 15) if it is not there
 #   cluster_stop NAME [fast|smart|immediate]
 #   cluster_restart NAME
 #   cluster_standby NAME OF                   a streaming standby made from a running cluster by copying
-#   restore_start NAME                        starts a restored directory; waits until recovery has
+#   restore_start NAME [SERVER OPTION...]     starts a restored directory; waits until recovery has
 #                                             ended or is paused at its target
 #   port NAME                                 prints its port (unix sockets in $work/sock only)
 #   connection NAME                           prints a libpq connection string
@@ -252,10 +254,20 @@ cluster_init() {
     cluster_config "$name" "fsync = off" "shared_buffers = 16MB" "max_connections = 30" \
         "log_line_prefix = '%m [%p] '" "max_wal_size = 256MB"
 }
+cluster_debian() {
+    as_owner mkdir -p "$work/etc"
+    as_owner env PG_CLUSTER_CONF_ROOT="$work/etc" pg_createcluster -d "$work/$1" -s "$work/sock" \
+        -l "$work/log/$1.log" -p "$(port "$1")" 15 "$1" -- -U postgres -A trust -N --data-checksums
+    cluster_config "$1" "fsync = off" "external_pid_file = '$work/$1.pid'" "ssl = off"
+}
+config_dir() { # where postgresql.conf is
+    if [ -d "$work/etc/15/$1" ]; then echo "$work/etc/15/$1"; else echo "$work/$1"; fi
+}
 cluster_config() {
-    local name=$1
+    local file
+    file=$(config_dir "$1")/postgresql.conf
     shift
-    printf '%s\n' "$@" >>"$work/$name/postgresql.conf"
+    printf '%s\n' "$@" >>"$file"
 }
 cluster_bin() {
     local major
@@ -275,11 +287,13 @@ connection() {
 
 # Port and socket come with the command line, so a restored copy never takes the original's.
 cluster_start() {
-    local name=$1 bin
+    local name=$1 bin conf=''
+    shift
     [ -e "$work/$name/PG_VERSION" ] || cluster_init "$name"
     bin=$(cluster_bin "$name")
+    [ ! -d "$work/etc/15/$name" ] || conf="-c config_file=$(config_dir "$name")/postgresql.conf"
     as_owner "$bin/pg_ctl" -D "$work/$name" -l "$work/log/$name.log" -w -t 120 start \
-        -o "-p $(port "$name") -k $work/sock -c listen_addresses=''"
+        -o "-p $(port "$name") -k $work/sock -c listen_addresses='' $conf $*"
 }
 cluster_stop() {
     local name=$1 bin
@@ -328,7 +342,7 @@ recovery_over() {
     [ "$(sql "$1" "select case when pg_is_in_recovery() then pg_is_wal_replay_paused() else true end")" = t ]
 }
 restore_start() {
-    cluster_start "$1"
+    cluster_start "$@"
     wait_for 120 recovery_over "$1"
 }
 

@@ -38,6 +38,12 @@ ok 'it streams' wait_for 30 caught_up
 cluster_stop copy immediate
 isnt "$(stat -c %U "$work/main/PG_VERSION")" root 'servers do not run as root'
 
+cluster_debian deb
+cluster_config deb "work_mem = 9MB"
+cluster_start deb
+is "$(sql deb 'show work_mem')" 9MB "a cluster of Debian's making runs"
+like "$(sql deb 'show config_file')" '/etc/15/deb/' 'its configuration is outside the data directory'
+
 # What a failing test looks like is tried with a test of its own.
 cat >sample.t <<'END'
 . "$1"
