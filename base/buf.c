@@ -124,7 +124,7 @@ void buf_uv(struct buf *b, uint64_t v)
 
 void buf_sv(struct buf *b, int64_t v)
 {
-    buf_uv(b, (uint64_t)v << 1 ^ (uint64_t)(v >> 63));
+    buf_uv(b, (uint64_t)v << 1 ^ (v < 0 ? UINT64_MAX : 0));
 }
 
 void buf_blob(struct buf *b, const void *data, size_t len)

@@ -25,7 +25,7 @@ static inline int64_t div_down(int64_t a, int64_t b)
 }
 static inline int64_t mod_down(int64_t a, int64_t b)
 {
-    return a - div_down(a, b) * b;
+    return a % b + (a % b < 0 ? b : 0);
 }
 
 #endif

@@ -76,7 +76,7 @@ static void literal(struct json *j, const char *key, const char *text)
 void json_text(struct json *j, const char *key, const char *value)
 {
     if (value == NULL) {
-        json_null(j, key);
+        json_none(j, key);
         return;
     }
     lead(j, key);
@@ -96,7 +96,7 @@ void json_int(struct json *j, const char *key, int64_t value)
 }
 
 /* The shortest of 15 to 17 digits that reads back the same. JSON has no infinity and no NaN. */
-void json_real(struct json *j, const char *key, double value)
+void json_double(struct json *j, const char *key, double value)
 {
     char text[40] = "null";
 
@@ -113,7 +113,7 @@ void json_bool(struct json *j, const char *key, bool value)
     literal(j, key, value ? "true" : "false");
 }
 
-void json_null(struct json *j, const char *key)
+void json_none(struct json *j, const char *key)
 {
     literal(j, key, "null");
 }
