@@ -87,6 +87,33 @@ static void a_standby_says_how_far_it_must_recover(void **state)
     assert_int_equal(c.oldest_active_xid, 743);
 }
 
+/* Fields that are zero in the samples, at the offsets of pg_control.h. */
+static void the_end_of_an_unfinished_restore_is_read(void **state)
+{
+    struct err err = {0};
+    uint8_t file[CONTROL_SIZE];
+    struct pg_control c;
+
+    (void)state;
+    load(control_15_standby, file);
+    put_u32(file + 80, 80);
+    put_u64(file + 152, 152);
+    put_u64(file + 160, 160);
+    file[168] = 1;
+    file[176] = 1;
+    put_u32(file + 192, 192);
+    file[200] = 1;
+    put_u32(file + 288, crc32c(0, file, 288));
+    OK(control_parse(file, sizeof file, &c, &err), &err);
+    assert_int_equal(c.next_multi_offset, 80);
+    assert_true(c.backup_start == 152);
+    assert_true(c.backup_end == 160);
+    assert_true(c.backup_end_required);
+    assert_true(c.wal_log_hints);
+    assert_int_equal(c.max_prepared_transactions, 192);
+    assert_true(c.track_commit_timestamp);
+}
+
 static void any_flipped_bit_is_noticed(void **state)
 {
     struct err err = {0};
@@ -181,6 +208,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_version_says_what_its_server_says),
         cmocka_unit_test(a_standby_says_how_far_it_must_recover),
+        cmocka_unit_test(the_end_of_an_unfinished_restore_is_read),
         cmocka_unit_test(any_flipped_bit_is_noticed),
         cmocka_unit_test(a_file_that_was_cut_is_refused),
         cmocka_unit_test(values_no_server_writes_are_refused),

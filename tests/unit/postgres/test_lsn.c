@@ -174,6 +174,8 @@ static void a_name_of_another_segment_size_has_no_number(void **state)
     assert_int_equal(wal_file_segno(&f, 16 << 20, &segno), -1);
     assert_int_equal(wal_file_segno(&f, 1 << 20, &segno), 0);
     assert_int_equal(segno, 0x100);
+    assert_int_equal(wal_file_parse("000000010000000000000001.00200000.backup", &f), 0);
+    assert_int_equal(wal_file_segno(&f, 1 << 20, &segno), -1);
     assert_int_equal(wal_file_parse("00000001.history", &f), 0);
     assert_int_equal(wal_file_segno(&f, 16 << 20, &segno), -1);
 }
