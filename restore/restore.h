@@ -48,6 +48,7 @@ struct restore_plan {
     uint64_t files, bytes; /* to be written at most */
     int64_t expected_us;   /* time expected, 0: no experience yet */
     char *start_command;   /* how to start the result */
+    char *server_zone;     /* the server's TimeZone, for showing moments; NULL: not known */
     struct buf notes;      /* lines that a person should read, each ending in \n */
     uint64_t bytes_fetched, bytes_kept, files_removed; /* after the restore */
     unsigned warnings;

@@ -1,0 +1,13 @@
+/* record.h - what commands leave in the catalog. A catalog that cannot be used is logged and stops
+ * nothing. */
+#ifndef PGBR_CLI_RECORD_H
+#define PGBR_CLI_RECORD_H
+
+#include "cli/app.h"
+#include "repo/manifest.h"
+
+void record_backup(struct app *app, struct repo *repo, const struct pubinfo *pub);
+/* The row of a backup as the catalog has it; strings borrowed from pub, repo and scratch. */
+void record_row(const struct repo *repo, const struct pubinfo *pub, struct catalog_backup *row);
+
+#endif

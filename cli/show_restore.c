@@ -1,0 +1,121 @@
+/* show_restore.c - the plan of a restore, and what came of it. */
+#include <stdio.h>
+
+#include "base/clock.h"
+#include "cli/show.h"
+#include "postgres/lsn.h"
+
+/* A moment three ways: UTC, this host's zone, the server's zone. */
+static void show_moment(const char *what, int64_t us, const char *server_zone)
+{
+    char utc[40], zone[80];
+    struct err ignored = {0};
+
+    printf("  %-12s %s\n", what, clock_format_utc(us, utc));
+    if (clock_format_zone(us, NULL, zone, &ignored) == 0)
+        printf("  %-12s %s here\n", "", zone);
+    if (server_zone != NULL && clock_format_zone(us, server_zone, zone, &ignored) == 0)
+        printf("  %-12s %s in the server's time zone\n", "", zone);
+}
+
+static void show_reach(const struct restore_plan *p)
+{
+    const struct reach *r = &p->reach;
+    char lsn[LSN_TEXT], bytes[24], utc[40];
+    uint32_t size = p->backup.wal_segment_size;
+
+    if (r->first_segno != 0 && r->last_segno >= r->first_segno)
+        printf("  WAL          %llu segments, %s stored, on the way to timeline %u\n",
+               (unsigned long long)(r->last_segno - r->first_segno + 1),
+               format_bytes(r->wal_bytes, bytes), r->timeline);
+    if (r->end_lsn != 0)
+        printf("  ends at      %s (segment size %u MiB)\n", lsn_format(r->end_lsn, lsn),
+               size >> 20);
+    if (r->last_commit_us != 0)
+        printf("  last commit  %s\n", clock_format_utc(r->last_commit_us, utc));
+}
+
+static void plan_text(const struct restore_plan *p, const struct restore_request *q)
+{
+    AUTO(buf_free) struct buf target = BUF_INIT;
+    AUTO(buf_free) struct buf notes = BUF_INIT;
+    char a[40], bytes[24];
+
+    target_describe(&p->target, &target);
+    printf("restore of cluster \"%s\" into \"%s\"\n", q->cluster->name, p->data_dir);
+    printf("  backup       %s in repository \"%s\", %s, finished %s\n", p->label, p->repo,
+           format_bytes(p->bytes, bytes), clock_format_utc(p->backup.stop_us, a));
+    printf("  target       %s\n", buf_text(&target));
+    if (p->target.kind == TARGET_TIME)
+        show_moment("that is", p->target.time_us, p->server_zone);
+    show_reach(p);
+    if (p->expected_us != 0)
+        printf("  expected     %s\n", clock_format_duration(p->expected_us, a));
+    printf("  then start   %s\n", p->start_command);
+    buf_add(&notes, p->notes.p, p->notes.len);
+    printf("%s", buf_text(&notes));
+}
+
+static void plan_json(struct json *j, const struct restore_plan *p)
+{
+    AUTO(buf_free) struct buf target = BUF_INIT;
+    AUTO(buf_free) struct buf notes = BUF_INIT;
+    char lsn[LSN_TEXT];
+
+    target_describe(&p->target, &target);
+    buf_add(&notes, p->notes.p, p->notes.len);
+    json_text(j, "repo", p->repo);
+    json_text(j, "backup", p->label);
+    json_text(j, "data_dir", p->data_dir);
+    json_text(j, "target", buf_text(&target));
+    if (p->target.kind == TARGET_TIME)
+        json_time(j, "target_time", p->target.time_us);
+    json_uint(j, "timeline", p->reach.timeline);
+    json_text(j, "end_lsn", lsn_format(p->reach.end_lsn, lsn));
+    json_time(j, "last_commit", p->reach.last_commit_us);
+    json_uint(j, "wal_bytes", p->reach.wal_bytes);
+    json_uint(j, "files", p->files);
+    json_uint(j, "bytes", p->bytes);
+    json_text(j, "start_command", p->start_command);
+    json_text(j, "notes", buf_text(&notes));
+}
+
+void show_plan(const struct restore_plan *plan, const struct restore_request *q, bool json)
+{
+    AUTO(buf_free) struct buf text = BUF_INIT;
+    struct json j;
+
+    if (!json) {
+        plan_text(plan, q);
+        return;
+    }
+    json_begin(&j, &text, true);
+    json_open(&j, NULL, '{');
+    plan_json(&j, plan);
+    json_close(&j, '}');
+    printf("%s\n", buf_text(&text));
+}
+
+void show_restored(const struct restore_plan *plan, bool json)
+{
+    AUTO(buf_free) struct buf text = BUF_INIT;
+    char fetched[24], kept[24];
+    struct json j;
+
+    if (!json) {
+        printf(
+            "restored: %s written, %s kept as they were, %llu files removed\nstart it with: %s\n",
+            format_bytes(plan->bytes_fetched, fetched), format_bytes(plan->bytes_kept, kept),
+            (unsigned long long)plan->files_removed, plan->start_command);
+        return;
+    }
+    json_begin(&j, &text, true);
+    json_open(&j, NULL, '{');
+    plan_json(&j, plan);
+    json_uint(&j, "bytes_fetched", plan->bytes_fetched);
+    json_uint(&j, "bytes_kept", plan->bytes_kept);
+    json_uint(&j, "files_removed", plan->files_removed);
+    json_uint(&j, "warnings", plan->warnings);
+    json_close(&j, '}');
+    printf("%s\n", buf_text(&text));
+}
