@@ -58,7 +58,7 @@ void suggest_offer(struct suggestion *s, const char *candidate)
     if (n == 0 || n > WORD_MAX || m > WORD_MAX)
         return;
     d = distance(wanted, n, candidate, m);
-    if (d > MIN_OF(1 + n / 4, 3u) || d >= s->distance)
+    if (d >= n || d > MIN_OF(1 + n / 4, 3u) || d >= s->distance)
         return;
     s->distance = d;
     s->best = candidate;
