@@ -120,7 +120,7 @@ lint-format:
 lint-layers:
 	tests/layers.sh $(SRC) $(HDR)
 lint-sizes:
-	tests/sizes.sh $(SRC) $(HDR) $(TESTSRC)
+	tests/sizes.sh $(SRC) $(HDR)
 lint-shell:
 	shellcheck $(SHELLS)
 lint-man:

@@ -1,5 +1,6 @@
 #!/bin/sh
 # No function over 80 lines, no file over 600. Usage: tests/sizes.sh FILE...
+# Not meant for tests: tables of cases may be long.
 # A function begins at a "{" in the first column and ends at the next "}" there.
 awk '
     FNR == 1 { name = ""; from = 0 }
