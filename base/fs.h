@@ -58,15 +58,18 @@ int fs_free_bytes(const char *path, uint64_t *free_bytes, struct err *err) MUST_
 
 /*
  * Reading a file without disturbing the page cache: what is cached is taken from the cache
- * (preadv2 with RWF_NOWAIT), the rest is read with O_DIRECT where the file system allows it. Falls
- * back to plain reads. The buffer must be FS_ALIGN-aligned and offset a multiple of FS_ALIGN for
- * the direct way to be taken; anything else works, slower, and so do the last len % FS_ALIGN bytes:
- * ask for a multiple of FS_ALIGN even where the file ends earlier. One thread at a time.
+ * (cachestat, preadv2 with RWF_NOWAIT), the rest is read with O_DIRECT where the file system allows
+ * it. Falls back to plain reads. The buffer must be FS_ALIGN-aligned and offset a multiple of
+ * FS_ALIGN for the direct way to be taken; anything else works, slower, and so do the last len %
+ * FS_ALIGN bytes: ask for a multiple of FS_ALIGN even where the file ends earlier. One thread at a
+ * time.
  */
 struct quiet_file {
     int fd;
-    const char *path; /* borrowed, for messages */
-    bool ask_cache, may_direct;
+    const char *path;                                    /* borrowed, for messages */
+    uint64_t size;                                       /* when opened */
+    enum { CACHE_STAT, CACHE_TRY, CACHE_UNKNOWN } cache; /* how to learn what is cached */
+    bool may_direct, direct; /* O_DIRECT may be used; is switched on now */
 };
 #define QUIET_FILE_INIT \
     {                   \

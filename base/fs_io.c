@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
+#include <sys/syscall.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
@@ -11,18 +12,26 @@
 /*
  * O_DIRECT is a flag of the open file and is switched on and off as needed: a second descriptor
  * would have to be opened by name, and PostgreSQL may have removed or replaced the file by then.
- * False when the file system refuses.
+ * False when the file system refuses. (F_SETFL leaves O_NONBLOCK and the like off, which mean
+ * nothing for regular files, and cannot change the rest.)
  */
 static bool set_direct(int fd, bool on)
 {
-    int flags = fcntl(fd, F_GETFL);
-
-    return flags >= 0 && fcntl(fd, F_SETFL, on ? flags | O_DIRECT : flags & ~O_DIRECT) == 0;
+    return fcntl(fd, F_SETFL, on ? O_DIRECT : 0) == 0;
 }
 
 static bool aligned(const void *p, uint64_t offset)
 {
     return (uintptr_t)p % FS_ALIGN == 0 && offset % FS_ALIGN == 0;
+}
+
+/* The descriptor for reads through the page cache, or around it. */
+static bool switch_to(struct quiet_file *f, bool direct)
+{
+    if (f->direct != direct && !set_direct(f->fd, direct))
+        return false;
+    f->direct = direct;
+    return true;
 }
 
 int quiet_open(struct quiet_file *f, int dirfd, const char *path, struct stat *st, struct err *err)
@@ -31,7 +40,7 @@ int quiet_open(struct quiet_file *f, int dirfd, const char *path, struct stat *s
 
     if (st == NULL)
         st = &own;
-    *f = (struct quiet_file){.fd = -1, .path = path, .ask_cache = true, .may_direct = true};
+    *f = (struct quiet_file){.fd = -1, .path = path, .cache = CACHE_STAT, .may_direct = true};
     /* O_NONBLOCK is for a pipe in a file's place, which would wait for a writer. */
     f->fd = openat(dirfd, path, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
     if (f->fd < 0)
@@ -45,15 +54,48 @@ int quiet_open(struct quiet_file *f, int dirfd, const char *path, struct stat *s
         quiet_close(f);
         return err_set(err, ERR_FAILED, "\"%s\" is not a regular file", path);
     }
+    f->size = (uint64_t)st->st_size;
     return 0;
 }
 
-/* What the page cache has, without waiting for a disk. Never says whether the file ends there. */
+/* cachestat(2), which the C library and its headers do not know everywhere. */
+enum { CACHESTAT_NUMBER = 451 };
+struct cachestat_range {
+    uint64_t offset, length;
+};
+struct cachestat_counts {
+    uint64_t cached, dirty, writeback, evicted, recently_evicted; /* pages */
+};
+
+/* False only when the page cache is known to lack some page of the range. */
+static bool maybe_cached(struct quiet_file *f, size_t len, uint64_t offset)
+{
+    const uint64_t page = (uint64_t)getpagesize();
+    struct cachestat_range range = {offset, len};
+    struct cachestat_counts counts;
+
+    if (f->cache != CACHE_STAT || offset >= f->size)
+        return f->cache != CACHE_UNKNOWN;
+    range.length = MIN_OF(len, f->size - offset);
+    if (syscall(CACHESTAT_NUMBER, f->fd, &range, &counts, 0) != 0) {
+        f->cache = CACHE_TRY; /* the kernel is older than 6.5, or the file is somebody else's */
+        return true;
+    }
+    return counts.cached > (offset + range.length - 1) / page - offset / page;
+}
+
+/*
+ * What the page cache has, without waiting for a disk. Never says whether the file ends there.
+ * Just trying is how to find out before Linux 6.5; with later kernels an attempt that finds nothing
+ * starts to read the file ahead into the cache, so they are asked first.
+ */
 static size_t read_cached(struct quiet_file *f, uint8_t *p, size_t len, uint64_t offset)
 {
     size_t done = 0;
 
-    while (f->ask_cache && done < len) {
+    if (!maybe_cached(f, len, offset) || !switch_to(f, false))
+        return 0;
+    while (done < len) {
         struct iovec piece = {p + done, len - done};
         ssize_t n = preadv2(f->fd, &piece, 1, (off_t)(offset + done), RWF_NOWAIT);
         if (n < 0 && errno == EINTR)
@@ -61,7 +103,7 @@ static size_t read_cached(struct quiet_file *f, uint8_t *p, size_t len, uint64_t
         /* Anything but "would wait" means that this file system does not know the question; a real
          * error shows again when the bytes are read plainly. */
         if (n < 0 && errno != EAGAIN)
-            f->ask_cache = false;
+            f->cache = CACHE_UNKNOWN;
         if (n <= 0)
             break;
         done += (size_t)n;
@@ -70,29 +112,28 @@ static size_t read_cached(struct quiet_file *f, uint8_t *p, size_t len, uint64_t
 }
 
 /*
- * The blocks of an aligned range by O_DIRECT, as far as it goes. A short read is the end of the
- * file, which the plain read that follows confirms; errors are likewise left to that.
+ * The blocks of an aligned range by O_DIRECT, as far as it goes. *end: the file ends there. Errors,
+ * and what comes behind the last whole block, are left to a plain read.
  */
-static size_t read_direct(struct quiet_file *f, uint8_t *p, size_t len, uint64_t offset)
+static size_t read_direct(struct quiet_file *f, uint8_t *p, size_t len, uint64_t offset, bool *end)
 {
     size_t done = 0;
 
     len -= len % FS_ALIGN;
     if (len == 0 || !f->may_direct || !aligned(p, offset))
         return 0;
-    f->may_direct = set_direct(f->fd, true);
+    f->may_direct = switch_to(f, true);
     while (f->may_direct && done < len && done % FS_ALIGN == 0) {
         ssize_t n = pread(f->fd, p + done, len - done, (off_t)(offset + done));
         if (n < 0 && errno == EINTR)
             continue;
-        if (n < 0 && errno == EINVAL) /* taken at open, refused at work */
+        if (n < 0 && errno == EINVAL) /* the flag was taken, the read is refused */
             f->may_direct = false;
+        *end = n == 0;
         if (n <= 0)
             break;
         done += (size_t)n;
     }
-    if (!set_direct(f->fd, false))
-        f->may_direct = false;
     return done;
 }
 
@@ -100,13 +141,16 @@ int quiet_read(struct quiet_file *f, void *buf, size_t len, uint64_t offset, siz
                struct err *err)
 {
     uint8_t *p = buf;
-    size_t done, rest = 0;
+    bool end = false;
+    size_t done = read_cached(f, p, len, offset), rest = 0;
 
-    done = read_cached(f, p, len, offset);
     if (done < len)
-        done += read_direct(f, p + done, len - done, offset + done);
-    if (done < len)
+        done += read_direct(f, p + done, len - done, offset + done, &end);
+    if (done < len && !end) {
+        if (!switch_to(f, false))
+            return err_sys(err, "cannot switch \"%s\" to buffered reading", f->path);
         TRY(fs_pread_all(f->fd, p + done, len - done, offset + done, &rest, f->path, err));
+    }
     *got = done + rest;
     return 0;
 }
