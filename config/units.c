@@ -31,7 +31,7 @@ const char *units_printable(const char *text, char out[80])
 {
     size_t n = 0;
 
-    for (; text[n] != '\0' && n < 76; n++)
+    for (; n < 76 && text[n] != '\0'; n++)
         out[n] = (unsigned char)text[n] < 0x20 || text[n] == 0x7f ? '?' : text[n];
     strcpy(out + n, text[n] != '\0' ? "..." : "");
     return out;

@@ -100,6 +100,20 @@ static void a_host_finds_itself_in_an_inventory(void **state)
     assert_null(c->clusters[1].instance);
 }
 
+/* Tests run at the top of the source. */
+static void the_example_of_the_documents_loads(void **state)
+{
+    AUTO(config_free) struct config *c = NULL;
+    struct err err = {0};
+    (void)state;
+
+    OK(config_load("docs/examples/pgbr.yml", &c, &err), &err);
+    assert_int_equal(c->n_notes, 0);
+    assert_int_equal(c->n_repos, 2);
+    assert_int_equal(c->n_clusters, 1);
+    assert_int_equal(c->n_jobs, 3);
+}
+
 static struct repo_config repo_of(const char *keys)
 {
     AUTO(config_free) struct config *c = NULL;
@@ -250,6 +264,7 @@ int main(void)
         cmocka_unit_test(a_missing_file_is_not_found),
         cmocka_unit_test(others_reading_a_secret_is_a_warning),
         cmocka_unit_test(a_host_finds_itself_in_an_inventory),
+        cmocka_unit_test(the_example_of_the_documents_loads),
         cmocka_unit_test(the_repositorys_own_variable_wins),
         cmocka_unit_test(the_common_variable_is_the_last_resort),
         cmocka_unit_test(a_secret_file_is_read_without_its_line_end),
