@@ -70,6 +70,13 @@ int coder_new(struct coder **c, const struct repo_key *key, const char *label, i
 int coder_relabel(struct coder *c, const char *label, struct err *err) MUST_CHECK;
 void coder_free(struct coder **c);
 const char *coder_label(const struct coder *c);
+bool coder_has_key(const struct coder *c);
+/* While set, chunks are SUITE_PLAIN whatever the key, and must be when read: for object.c and the
+ * kinds of objects that always are. */
+void coder_set_plain(struct coder *c, bool plain);
+/* From now on refuses to encode (ERR_KEY) what would have to be encrypted or signed: for an
+ * encrypted repository that was opened without its key. */
+void coder_set_read_only(struct coder *c);
 
 /* Room that a chunk of raw_len may need when stored, header included. */
 size_t chunk_bound(size_t raw_len);

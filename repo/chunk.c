@@ -1,0 +1,511 @@
+/*
+ * chunk.c - see chunk.h. The order of work is that of the bytes: hash the raw bytes, compress,
+ * put the header in front, encrypt, authenticate; and back, authenticity first.
+ */
+#include "repo/chunk.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/crypt.h"
+#include "base/hash.h"
+#include "base/mem.h"
+#include "base/zstd.h"
+
+static const uint8_t chunk_magic[4] = {'p', 'g', 'C', 'k'};
+
+enum {
+    LABEL_MAX = 255,
+    PURPOSE = 12, /* "pgbr1 chunk" and its NUL */
+    BODY_SLACK = 4096,
+    BODY_MAX = CHUNK_RAW_MAX + CHUNK_RAW_MAX / 8 + BODY_SLACK,
+    CODEC_STORED = 0,
+    CODEC_ZSTD = 1,
+};
+
+struct coder {
+    bool keyed, plain, read_only;
+    struct repo_key key;
+    char label[LABEL_MAX + 1];
+    uint8_t prefix[PURPOSE + 1 + LABEL_MAX]; /* of what MACs and hashes cover */
+    size_t prefix_len;
+    struct squeezer *squeezer;
+    struct sealer *sealer; /* keys of this label; NULL without a key */
+    struct hasher *hasher;
+    uint8_t *scratch; /* a chunk's inner part before encryption, after decryption */
+    size_t scratch_size;
+};
+
+int coder_relabel(struct coder *c, const char *label, struct err *err)
+{
+    AUTO(sealer_free) struct sealer *sealer = NULL;
+    size_t len = strlen(label);
+    uint8_t enc[32], mac[32];
+    int result = 0;
+
+    if (len > LABEL_MAX)
+        return err_set(err, ERR_FAILED, "label of %zu bytes, at most %d", len, LABEL_MAX);
+    if (c->keyed) {
+        TRY(key_chunk_enc(&c->key, label, enc, err));
+        TRY(key_chunk_mac(&c->key, label, mac, err));
+        result = sealer_new(&sealer, enc, mac, err);
+        mem_wipe(enc, sizeof enc);
+        mem_wipe(mac, sizeof mac);
+    }
+    TRY(result);
+    sealer_free(&c->sealer);
+    c->sealer = TAKE(sealer);
+    memcpy(c->label, label, len + 1);
+    memcpy(c->prefix, "pgbr1 chunk", PURPOSE);
+    c->prefix[PURPOSE] = (uint8_t)len;
+    memcpy(c->prefix + PURPOSE + 1, label, len);
+    c->prefix_len = PURPOSE + 1 + len;
+    return 0;
+}
+
+int coder_new(struct coder **c, const struct repo_key *key, const char *label, int level,
+              struct err *err)
+{
+    AUTO(coder_free) struct coder *made = xcalloc(1, sizeof *made);
+
+    made->keyed = key != NULL;
+    if (key != NULL)
+        made->key = *key;
+    made->squeezer = squeezer_new(level);
+    made->hasher = hasher_new();
+    TRY(coder_relabel(made, label, err));
+    *c = TAKE(made);
+    return 0;
+}
+
+void coder_free(struct coder **c)
+{
+    if (*c == NULL)
+        return;
+    squeezer_free(&(*c)->squeezer);
+    sealer_free(&(*c)->sealer);
+    hasher_free(&(*c)->hasher);
+    if ((*c)->scratch != NULL)
+        mem_wipe((*c)->scratch, (*c)->scratch_size);
+    free((*c)->scratch);
+    mem_wipe(*c, sizeof **c);
+    free(*c);
+    *c = NULL;
+}
+
+const char *coder_label(const struct coder *c)
+{
+    return c->label;
+}
+
+bool coder_has_key(const struct coder *c)
+{
+    return c->keyed;
+}
+
+void coder_set_plain(struct coder *c, bool plain)
+{
+    c->plain = plain;
+}
+
+void coder_set_read_only(struct coder *c)
+{
+    c->read_only = true;
+}
+
+static uint8_t *scratch_of(struct coder *c, size_t size)
+{
+    if (c->scratch_size < size) {
+        free(c->scratch);
+        c->scratch = xaligned(64, size);
+        c->scratch_size = size;
+    }
+    return c->scratch;
+}
+
+size_t chunk_bound(size_t raw_len)
+{
+    return CHUNK_HEADER + CRYPT_IV + CHUNK_INNER + squeezer_bound(raw_len) + CRYPT_BLOCK +
+           CRYPT_TAG;
+}
+
+static int refuse_head(struct err *err, const char *what, uint64_t found, uint64_t expected)
+{
+    return err_set(err, ERR_CORRUPT, "chunk header with %s %llu, expected at most %llu", what,
+                   (unsigned long long)found, (unsigned long long)expected);
+}
+
+int chunk_head_parse(const void *bytes, struct chunk_head *head, struct err *err)
+{
+    const uint8_t *p = bytes;
+    uint32_t crc = crc32c(0, p, 20);
+
+    if (memcmp(p, chunk_magic, sizeof chunk_magic) != 0)
+        return err_set(err, ERR_CORRUPT, "no chunk here: magic %08x, expected %08x", get_u32(p),
+                       get_u32(chunk_magic));
+    if (crc != get_u32(p + 20))
+        return err_set(err, ERR_CORRUPT, "chunk header with CRC %08x, expected %08x",
+                       get_u32(p + 20), crc);
+    *head = (struct chunk_head){
+        .type = (enum chunk_type)p[4],
+        .codec = p[5],
+        .suite = (enum chunk_suite)p[6],
+        .pack = get_u32(p + 8),
+        .index = get_u32(p + 12),
+        .body_len = get_u32(p + 16),
+    };
+    if (p[7] != 0)
+        return refuse_head(err, "reserved byte", p[7], 0);
+    if (head->codec > CODEC_ZSTD)
+        return err_set(err, ERR_UNSUPPORTED, "chunk with codec %u, known are 0 and 1", head->codec);
+    if (p[6] > SUITE_SIGNED)
+        return err_set(err, ERR_UNSUPPORTED, "chunk with suite %u, known are 0, 1 and 2", p[6]);
+    if (head->body_len > BODY_MAX)
+        return refuse_head(err, "body length", head->body_len, BODY_MAX);
+    return 0;
+}
+
+static void format_head(const struct chunk_head *h, uint8_t *p)
+{
+    memcpy(p, chunk_magic, sizeof chunk_magic);
+    p[4] = (uint8_t)h->type;
+    p[5] = h->codec;
+    p[6] = (uint8_t)h->suite;
+    p[7] = 0;
+    put_u32(p + 8, h->pack);
+    put_u32(p + 12, h->index);
+    put_u32(p + 16, h->body_len);
+    put_u32(p + 20, crc32c(0, p, 20));
+}
+
+/* ---- encoding ---- */
+
+static enum chunk_suite suite_for(const struct coder *c, enum chunk_privacy privacy)
+{
+    if (!c->keyed || c->plain)
+        return SUITE_PLAIN;
+    return privacy == CHUNK_PUBLIC ? SUITE_SIGNED : SUITE_SEALED;
+}
+
+/* The inner part: hash, lengths and payload. */
+static int make_inner(struct coder *c, uint32_t items, const void *raw, size_t raw_len, uint8_t *to,
+                      size_t *len, uint8_t *codec, struct err *err)
+{
+    uint8_t *payload = to + CHUNK_INNER;
+    size_t packed;
+
+    put_u64(to, hash64(raw, raw_len));
+    put_u32(to + 8, (uint32_t)raw_len);
+    put_u32(to + 12, items);
+    TRY(squeezer_pack(c->squeezer, raw, raw_len, payload, squeezer_bound(raw_len), &packed, err));
+    *codec = CODEC_ZSTD;
+    if (packed >= raw_len) {
+        if (raw_len != 0)
+            memcpy(payload, raw, raw_len);
+        packed = raw_len;
+        *codec = CODEC_STORED;
+    }
+    *len = CHUNK_INNER + packed;
+    return 0;
+}
+
+static struct hash128 plain_hash(struct coder *c, const uint8_t *head, const uint8_t *inner,
+                                 size_t inner_len)
+{
+    hasher_reset(c->hasher);
+    hasher_add(c->hasher, c->prefix, c->prefix_len);
+    hasher_add(c->hasher, head, CHUNK_HEADER);
+    hasher_add(c->hasher, inner, inner_len);
+    return hasher_digest(c->hasher);
+}
+
+/* The MAC covers IV and ciphertext as they lie behind each other. */
+static int chunk_mac(struct coder *c, const uint8_t *head, const uint8_t *body, size_t body_len,
+                     uint8_t tag[CRYPT_TAG], struct err *err)
+{
+    const struct mac_piece pieces[] = {
+        {c->prefix, c->prefix_len}, {head, CHUNK_HEADER}, {body, body_len}};
+
+    return sealer_mac(c->sealer, pieces, LENGTH(pieces), tag, err);
+}
+
+static size_t ciphertext_len(size_t len)
+{
+    return len / CRYPT_BLOCK * CRYPT_BLOCK + CRYPT_BLOCK;
+}
+
+/* head->codec and body_len are set here; out is the whole stored chunk. */
+static int encode_sealed(struct coder *c, struct chunk_head *head, uint32_t items, const void *raw,
+                         size_t raw_len, uint8_t *out, struct err *err)
+{
+    uint8_t *inner = scratch_of(c, CHUNK_INNER + squeezer_bound(raw_len));
+    uint8_t *body = out + CHUNK_HEADER;
+    size_t inner_len, len, covered;
+
+    TRY(make_inner(c, items, raw, raw_len, inner, &inner_len, &head->codec, err));
+    covered = CRYPT_IV + ciphertext_len(inner_len);
+    head->body_len = (uint32_t)(covered + CRYPT_TAG);
+    format_head(head, out);
+    TRY(crypt_random(body, CRYPT_IV, err));
+    TRY(sealer_encrypt(c->sealer, body, inner, inner_len, body + CRYPT_IV, &len, err));
+    return chunk_mac(c, out, body, covered, body + covered, err);
+}
+
+static int encode_clear(struct coder *c, struct chunk_head *head, uint32_t items, const void *raw,
+                        size_t raw_len, uint8_t *out, struct err *err)
+{
+    uint8_t *body = out + CHUNK_HEADER;
+    bool is_signed = head->suite == SUITE_SIGNED;
+    struct hash128 hash;
+    size_t len;
+
+    TRY(make_inner(c, items, raw, raw_len, body, &len, &head->codec, err));
+    head->body_len = (uint32_t)(len + (is_signed ? (size_t)CRYPT_TAG : sizeof hash));
+    format_head(head, out);
+    if (is_signed)
+        return chunk_mac(c, out, body, len, body + len, err);
+    hash = plain_hash(c, out, body, len);
+    memcpy(body + len, hash.bytes, sizeof hash);
+    return 0;
+}
+
+int chunk_encode(struct coder *c, enum chunk_type type, enum chunk_privacy privacy, uint32_t pack,
+                 uint32_t index, uint32_t items, const void *raw, size_t raw_len, void *out,
+                 size_t *stored_len, struct err *err)
+{
+    struct chunk_head head = {
+        .type = type, .suite = suite_for(c, privacy), .pack = pack, .index = index};
+
+    if (raw_len > CHUNK_RAW_MAX)
+        return err_set(err, ERR_FAILED, "chunk of %zu raw bytes, at most %d", raw_len,
+                       CHUNK_RAW_MAX);
+    if (c->read_only && !c->plain)
+        return err_set(err, ERR_KEY, "the repository was opened without its key, only for reading");
+    if (head.suite == SUITE_SEALED)
+        TRY(encode_sealed(c, &head, items, raw, raw_len, out, err));
+    else
+        TRY(encode_clear(c, &head, items, raw, raw_len, out, err));
+    *stored_len = CHUNK_HEADER + head.body_len;
+    return 0;
+}
+
+/* ---- decoding ---- */
+
+static int check_place(const struct chunk_head *h, enum chunk_type type, uint32_t pack,
+                       uint32_t index, size_t stored_len, struct err *err)
+{
+    if (h->type != type || h->pack != pack || h->index != index)
+        return err_set(err, ERR_CORRUPT,
+                       "it says to be chunk %u of pack %u with type %d, expected type %d", h->index,
+                       h->pack, (int)h->type, (int)type);
+    if (stored_len != (size_t)CHUNK_HEADER + h->body_len)
+        return err_set(err, ERR_CORRUPT, "%zu bytes are stored, its header says %zu", stored_len,
+                       (size_t)CHUNK_HEADER + h->body_len);
+    return 0;
+}
+
+/* A key is configured, so what is not authenticated is not ours; but for what always is plain. */
+static int check_suite(const struct coder *c, const struct chunk_head *h, struct err *err)
+{
+    if (c->plain && h->suite != SUITE_PLAIN)
+        return err_set(err, ERR_CORRUPT, "suite %d, expected 0 in this kind of object",
+                       (int)h->suite);
+    if (c->keyed && !c->plain && h->suite == SUITE_PLAIN)
+        return err_set(err, ERR_CORRUPT,
+                       "it is not authenticated, though the repository is encrypted: refused");
+    if (!c->keyed && h->suite == SUITE_SEALED)
+        return err_set(err, ERR_KEY, "it is encrypted, and there is no key");
+    return 0;
+}
+
+/* Length of what follows the inner part (or, encrypted, IV and ciphertext). */
+static size_t seal_len(enum chunk_suite suite)
+{
+    return suite == SUITE_PLAIN ? sizeof(struct hash128) : (size_t)CRYPT_TAG;
+}
+
+static int check_seal(struct coder *c, const struct chunk_head *h, const uint8_t *stored,
+                      struct err *err)
+{
+    const uint8_t *body = stored + CHUNK_HEADER;
+    size_t least =
+        seal_len(h->suite) +
+        (h->suite == SUITE_SEALED ? CRYPT_IV + ciphertext_len(CHUNK_INNER) : CHUNK_INNER);
+    size_t covered = h->body_len - seal_len(h->suite);
+    uint8_t tag[CRYPT_TAG];
+    struct hash128 hash;
+
+    if (h->body_len < least)
+        return err_set(err, ERR_CORRUPT, "body of %u bytes, expected at least %zu", h->body_len,
+                       least);
+    if (h->suite == SUITE_PLAIN) {
+        hash = plain_hash(c, stored, body, covered);
+        if (memcmp(hash.bytes, body + covered, sizeof hash) != 0)
+            return err_set(err, ERR_CORRUPT, "its XXH3-128 does not fit: damaged or moved");
+    } else if (c->keyed) {
+        TRY(chunk_mac(c, stored, body, covered, tag, err));
+        if (!crypt_equal(tag, body + covered, sizeof tag))
+            return err_set(err, ERR_CORRUPT,
+                           "its MAC does not fit: damaged, altered, moved, or of another key");
+    }
+    return 0;
+}
+
+/* All that can be said before the inner part is looked at. */
+static int check_outer(struct coder *c, enum chunk_type type, uint32_t pack, uint32_t index,
+                       const uint8_t *stored, size_t stored_len, struct chunk_head *head,
+                       struct err *err)
+{
+    if (stored_len < CHUNK_HEADER)
+        return err_set(err, ERR_CORRUPT, "%zu bytes are stored, a header alone has %d", stored_len,
+                       CHUNK_HEADER);
+    TRY(chunk_head_parse(stored, head, err));
+    TRY(check_place(head, type, pack, index, stored_len, err));
+    TRY(check_suite(c, head, err));
+    return check_seal(c, head, stored, err);
+}
+
+struct inner {
+    uint64_t hash;
+    uint32_t raw_len, items;
+    const uint8_t *payload;
+    size_t len;
+};
+
+static int parse_inner(const struct chunk_head *h, const uint8_t *p, size_t len, struct inner *in,
+                       struct err *err)
+{
+    if (len < CHUNK_INNER)
+        return err_set(err, ERR_CORRUPT, "inner part of %zu bytes, expected at least %d", len,
+                       CHUNK_INNER);
+    *in = (struct inner){get_u64(p), get_u32(p + 8), get_u32(p + 12), p + CHUNK_INNER,
+                         len - CHUNK_INNER};
+    if (in->raw_len > CHUNK_RAW_MAX)
+        return err_set(err, ERR_CORRUPT, "%u raw bytes, at most %d are possible", in->raw_len,
+                       CHUNK_RAW_MAX);
+    if (h->body_len > in->raw_len + in->raw_len / 8 + BODY_SLACK)
+        return err_set(err, ERR_CORRUPT, "body of %u bytes for %u raw ones", h->body_len,
+                       in->raw_len);
+    if (h->codec == CODEC_STORED && in->len != in->raw_len)
+        return err_set(err, ERR_CORRUPT, "%zu bytes stored as they are, its header says %u",
+                       in->len, in->raw_len);
+    return 0;
+}
+
+/* Where the inner part lies in clear: in the stored bytes, or decrypted in the scratch memory. */
+static int open_inner(struct coder *c, const struct chunk_head *h, const uint8_t *stored,
+                      struct inner *in, struct err *err)
+{
+    const uint8_t *body = stored + CHUNK_HEADER;
+    size_t len = h->body_len - seal_len(h->suite);
+    uint8_t *clear;
+
+    if (h->suite != SUITE_SEALED)
+        return parse_inner(h, body, len, in, err);
+    clear = scratch_of(c, len);
+    TRY(sealer_decrypt(c->sealer, body, body + CRYPT_IV, len - CRYPT_IV, clear, &len, err));
+    return parse_inner(h, clear, len, in, err);
+}
+
+static int unpack(struct coder *c, const struct chunk_head *h, const struct inner *in, void *out,
+                  struct err *err)
+{
+    uint64_t hash;
+
+    if (h->codec == CODEC_ZSTD)
+        TRY(squeezer_unpack(c->squeezer, in->payload, in->len, out, in->raw_len, err));
+    else if (in->len != 0)
+        memcpy(out, in->payload, in->len);
+    hash = hash64(out, in->raw_len);
+    if (hash != in->hash)
+        return err_set(err, ERR_CORRUPT, "content with XXH3-64 %016llx, expected %016llx",
+                       (unsigned long long)hash, (unsigned long long)in->hash);
+    return 0;
+}
+
+static int decode(struct coder *c, enum chunk_type type, uint32_t pack, uint32_t index,
+                  const void *stored, size_t stored_len, struct chunk_head *head, struct inner *in,
+                  struct err *err)
+{
+    TRY(check_outer(c, type, pack, index, stored, stored_len, head, err));
+    return open_inner(c, head, stored, in, err);
+}
+
+/* Says which chunk it is about. */
+static int of_chunk(const struct coder *c, int result, uint32_t pack, uint32_t index,
+                    struct err *err)
+{
+    if (result == 0)
+        return 0;
+    if (pack == PACK_NONE || pack == 0)
+        return err_context(err, "chunk %u of \"%s\"", index, c->label);
+    return err_context(err, "chunk %u of pack %u of \"%s\"", index, pack, c->label);
+}
+
+static int too_small(size_t raw_len, size_t cap, struct err *err)
+{
+    return err_set(err, ERR_CORRUPT, "%zu raw bytes, at most %zu are expected here", raw_len, cap);
+}
+
+static int decode_to(struct coder *c, enum chunk_type type, uint32_t pack, uint32_t index,
+                     const void *stored, size_t stored_len, void *out, size_t cap, struct inner *in,
+                     struct err *err)
+{
+    struct chunk_head head;
+
+    TRY(decode(c, type, pack, index, stored, stored_len, &head, in, err));
+    if (in->raw_len > cap)
+        return too_small(in->raw_len, cap, err);
+    return unpack(c, &head, in, out, err);
+}
+
+int chunk_decode(struct coder *c, enum chunk_type type, uint32_t pack, uint32_t index,
+                 const void *stored, size_t stored_len, void *out, size_t cap, size_t *raw_len,
+                 uint32_t *items, struct err *err)
+{
+    struct inner in;
+
+    if (decode_to(c, type, pack, index, stored, stored_len, out, cap, &in, err) != 0)
+        return of_chunk(c, -1, pack, index, err);
+    *raw_len = in.raw_len;
+    if (items != NULL)
+        *items = in.items;
+    return 0;
+}
+
+static int decode_buf(struct coder *c, enum chunk_type type, uint32_t pack, uint32_t index,
+                      const void *stored, size_t stored_len, size_t max_raw, struct buf *out,
+                      uint32_t *items, struct err *err)
+{
+    struct chunk_head head;
+    struct inner in;
+
+    TRY(decode(c, type, pack, index, stored, stored_len, &head, &in, err));
+    if (in.raw_len > max_raw)
+        return too_small(in.raw_len, max_raw, err);
+    buf_clear(out);
+    buf_reserve(out, in.raw_len);
+    TRY(unpack(c, &head, &in, out->p, err));
+    out->len = in.raw_len;
+    if (items != NULL)
+        *items = in.items;
+    return 0;
+}
+
+int chunk_decode_buf(struct coder *c, enum chunk_type type, uint32_t pack, uint32_t index,
+                     const void *stored, size_t stored_len, size_t max_raw, struct buf *out,
+                     uint32_t *items, struct err *err)
+{
+    return of_chunk(c,
+                    decode_buf(c, type, pack, index, stored, stored_len, max_raw, out, items, err),
+                    pack, index, err);
+}
+
+int chunk_check(struct coder *c, enum chunk_type type, uint32_t pack, uint32_t index,
+                const void *stored, size_t stored_len, struct err *err)
+{
+    struct chunk_head head;
+
+    return of_chunk(c, check_outer(c, type, pack, index, stored, stored_len, &head, err), pack,
+                    index, err);
+}
