@@ -1,0 +1,264 @@
+/* cmd_verify.c - pgbr verify [CLUSTER] [--deep] [--set LABEL] [--wal] ... - read everything back
+ * and check it. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/json.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "cli/app.h"
+#include "postgres/lsn.h"
+#include "repo/verify.h"
+#include "wal/verify.h"
+
+static const char usage[] =
+    "verify [CLUSTER] [--deep] [--set LABEL] [--wal] [--repo NAME] [--workers N] [--json]";
+
+struct wanted {
+    const char *repo, *label;
+    bool deep, wal_only, json;
+    unsigned workers;
+};
+
+static int on_option(void *ctx, int option, const char *value, struct err *err)
+{
+    struct wanted *w = ctx;
+
+    switch (option) {
+    case 'r':
+        w->repo = value;
+        return 0;
+    case 's':
+        w->label = value;
+        return 0;
+    case 'd':
+        w->deep = true;
+        return 0;
+    case 'W':
+        w->wal_only = true;
+        return 0;
+    case 'j':
+        w->json = true;
+        return 0;
+    default:
+        return parse_count(value, "--workers", 256, &w->workers, err);
+    }
+}
+
+/* ---- showing ---- */
+
+static void gap_text(const struct wal_gap *g, char first[WAL_SEGMENT_NAME],
+                     char last[WAL_SEGMENT_NAME])
+{
+    wal_segment_name(g->timeline, g->first_segno, g->segment_size, first);
+    wal_segment_name(g->timeline, g->last_segno, g->segment_size, last);
+}
+
+static void show_gap(const struct wal_gap *g)
+{
+    char first[WAL_SEGMENT_NAME], last[WAL_SEGMENT_NAME];
+
+    gap_text(g, first, last);
+    printf("MISSING WAL %s", first);
+    if (g->last_segno != g->first_segno)
+        printf(" to %s", last);
+    if (g->label[0] != '\0')
+        printf(": backup %s cannot become consistent without it\n", g->label);
+    else
+        printf(": recovery cannot pass it\n");
+}
+
+static void show_damage(const struct damage *d)
+{
+    printf("DAMAGED %s: %s\n", d->object, d->why);
+    for (size_t i = 0; i < d->n_harms; i++) {
+        const struct harm *h = &d->harms[i];
+
+        printf("  backup %s: %s", h->label, h->path);
+        if (h->blocks == 1)
+            printf(", page %u", h->first_block);
+        else if (h->blocks != 0)
+            printf(", pages %u to %u", h->first_block, h->first_block + h->blocks - 1);
+        printf("\n");
+    }
+}
+
+static void show_text(const struct repo *r, const struct verify_made *m, const struct wal_gap *gaps,
+                      size_t n_gaps, int64_t took_us, bool deep)
+{
+    char bytes[24], took[40];
+
+    for (size_t i = 0; i < m->n_damages; i++)
+        show_damage(&m->damages[i]);
+    for (size_t i = 0; i < n_gaps; i++)
+        show_gap(&gaps[i]);
+    printf("repository \"%s\": %llu objects, %s read in %s, %zu backups complete", repo_name(r),
+           (unsigned long long)m->objects, format_bytes(m->bytes, bytes),
+           clock_format_duration(took_us, took), m->backups);
+    if (deep)
+        printf(", %llu chunks decoded", (unsigned long long)m->chunks);
+    printf(": %s\n", m->n_damages == 0 && n_gaps == 0 ? "all is well" : "DAMAGE WAS FOUND");
+}
+
+static void json_damage(struct json *j, const struct damage *d)
+{
+    json_open(j, NULL, '{');
+    json_text(j, "object", d->object);
+    json_text(j, "why", d->why);
+    json_open(j, "harms", '[');
+    for (size_t i = 0; i < d->n_harms; i++) {
+        json_open(j, NULL, '{');
+        json_text(j, "backup", d->harms[i].label);
+        json_text(j, "path", d->harms[i].path);
+        if (d->harms[i].blocks != 0) {
+            json_uint(j, "first_page", d->harms[i].first_block);
+            json_uint(j, "pages", d->harms[i].blocks);
+        }
+        json_close(j, '}');
+    }
+    json_close(j, ']');
+    json_close(j, '}');
+}
+
+static void json_gap(struct json *j, const struct wal_gap *g)
+{
+    char first[WAL_SEGMENT_NAME], last[WAL_SEGMENT_NAME];
+
+    gap_text(g, first, last);
+    json_open(j, NULL, '{');
+    json_text(j, "first", first);
+    json_text(j, "last", last);
+    json_text(j, "backup", g->label[0] != '\0' ? g->label : NULL);
+    json_close(j, '}');
+}
+
+static void show_json(const struct repo *r, const struct verify_made *m, const struct wal_gap *gaps,
+                      size_t n_gaps)
+{
+    AUTO(buf_free) struct buf text = BUF_INIT;
+    struct json j;
+
+    json_begin(&j, &text, true);
+    json_open(&j, NULL, '{');
+    json_text(&j, "repo", repo_name(r));
+    json_uint(&j, "objects", m->objects);
+    json_uint(&j, "bytes", m->bytes);
+    json_uint(&j, "chunks", m->chunks);
+    json_uint(&j, "backups", m->backups);
+    json_open(&j, "damages", '[');
+    for (size_t i = 0; i < m->n_damages; i++)
+        json_damage(&j, &m->damages[i]);
+    json_close(&j, ']');
+    json_open(&j, "gaps", '[');
+    for (size_t i = 0; i < n_gaps; i++)
+        json_gap(&j, &gaps[i]);
+    json_close(&j, ']');
+    json_bool(&j, "good", m->n_damages == 0 && n_gaps == 0);
+    json_close(&j, '}');
+    printf("%s\n", buf_text(&text));
+}
+
+/* ---- doing ---- */
+
+/* Which gaps count: those of the one backup that was asked for, or all. */
+static size_t keep_gaps(struct wal_gap *gaps, size_t n, const char *label)
+{
+    size_t kept = 0;
+
+    for (size_t i = 0; i < n; i++)
+        if (label == NULL || strcmp(gaps[i].label, label) == 0)
+            gaps[kept++] = gaps[i];
+    return kept;
+}
+
+static void record(struct app *app, const struct repo *r, const struct backup_list *backups,
+                   const struct verify_made *m, const struct wanted *w)
+{
+    AUTO(catalog_close) struct catalog *c = app_catalog(app);
+    struct err err = {0};
+
+    for (size_t i = 0; c != NULL && !w->wal_only && i < backups->n; i++) {
+        const char *label = backups->items[i].label;
+        uint64_t problems = 0;
+
+        if (w->label != NULL && strcmp(w->label, label) != 0)
+            continue;
+        for (size_t d = 0; d < m->n_damages; d++)
+            for (size_t h = 0; h < m->damages[d].n_harms; h++)
+                problems += strcmp(m->damages[d].harms[h].label, label) == 0;
+        if (catalog_backup_verified(c, repo_name(r), repo_cluster(r), label, clock_now_us(),
+                                    problems, &err) != 0) {
+            log_warning("the result could not be recorded in the catalog: %s", err.msg);
+            return;
+        }
+    }
+}
+
+static int verify_repo(struct app *app, const struct cluster_config *cluster, const char *name,
+                       const struct wanted *w, struct err *err)
+{
+    AUTO(repo_close) struct repo *repo = NULL;
+    AUTO(verify_made_free) struct verify_made made = {0};
+    AUTO(backups_free) struct backup_list backups = {0};
+    AUTO(mem_free) struct wal_gap *gaps = NULL;
+    struct progress progress = {.mode = app_progress(app)};
+    struct verify_request q = {.label = w->label,
+                               .deep = w->deep,
+                               .workers = w->workers != 0 ? w->workers : cluster->workers,
+                               .stop = &app->stop,
+                               .progress = &progress};
+    int64_t begun = clock_monotonic_us();
+    struct err no_key = {0};
+    size_t n_gaps = 0;
+
+    /* Without a key at rest hashes still tell; files and pages cannot be named then. */
+    if (config_open_repo(app->config, cluster, name, REPO_OPEN_FULL, &repo, &no_key) != 0) {
+        if (no_key.code != ERR_KEY || w->deep) {
+            *err = no_key;
+            return -1;
+        }
+        log_info("%s: checking by stored hashes only", no_key.msg);
+        TRY(config_open_repo(app->config, cluster, name, REPO_OPEN_NO_KEY, &repo, err));
+    }
+    q.repo = repo;
+    if (!w->wal_only)
+        TRY(verify_run(&q, &made, err));
+    TRY(backups_list(repo, &backups, NULL, NULL, err));
+    TRY(wal_find_gaps(repo, &backups, &gaps, &n_gaps, err));
+    n_gaps = keep_gaps(gaps, n_gaps, w->label);
+    record(app, repo, &backups, &made, w);
+    if (w->json)
+        show_json(repo, &made, gaps, n_gaps);
+    else
+        show_text(repo, &made, gaps, n_gaps, clock_monotonic_us() - begun, w->deep);
+    if (made.n_damages != 0 || n_gaps != 0)
+        app->status = EXIT_WARNINGS;
+    return 0;
+}
+
+int cmd_verify(struct app *app, int argc, char **argv, struct err *err)
+{
+    static const struct option options[] = {
+        {"deep", no_argument, NULL, 'd'},
+        {"set", required_argument, NULL, 's'},
+        {"wal", no_argument, NULL, 'W'},
+        {"repo", required_argument, NULL, 'r'},
+        {"workers", required_argument, NULL, 'w'},
+        {"json", no_argument, NULL, 'j'},
+        {NULL, 0, NULL, 0},
+    };
+    const struct cluster_config *cluster;
+    struct wanted wanted = {0};
+    struct arguments args;
+
+    TRY(app_arguments(argc, argv, options, 1, &args, on_option, &wanted, usage, err));
+    TRY(app_cluster(app, args.n == 1 ? args.words[0] : NULL, &cluster, err));
+    TRY(app_catch_signals(app, err));
+    if (wanted.repo != NULL)
+        return verify_repo(app, cluster, wanted.repo, &wanted, err);
+    for (size_t i = 0; i < cluster->n_repos; i++)
+        TRY(verify_repo(app, cluster, cluster->repos[i], &wanted, err));
+    return 0;
+}
