@@ -2,7 +2,8 @@
  * crypt.h - AES-256-CBC, HMAC-SHA-256, HKDF (RFC 5869), scrypt, PBKDF2 and random bytes, by
  * OpenSSL 3.
  *
- * Contexts are made once per worker and used for every chunk, nothing is allocated per call.
+ * Contexts are made once per worker and used for every chunk, nothing is allocated per call. The
+ * first sealer of a process takes OpenSSL about a millisecond, hashes and MACs take none of that.
  * Failures of the library itself (no memory, no provider) are errors, never silent.
  */
 #ifndef PGBR_BASE_CRYPT_H
@@ -16,15 +17,16 @@
 
 enum { CRYPT_KEY = 32, CRYPT_IV = 16, CRYPT_TAG = 32, CRYPT_BLOCK = 16 };
 
-int crypt_random(void *out, size_t len, struct err *err) MUST_CHECK; /* RAND_bytes */
+int crypt_random(void *out, size_t len, struct err *err) MUST_CHECK; /* getrandom(2) */
 
-/* HMAC-SHA-256 in one go. */
+/* HMAC-SHA-256 in one go. (This, HKDF and sealer_mac have nothing that could fail at present.) */
 int crypt_hmac(const void *key, size_t key_len, const void *data, size_t len,
                uint8_t tag[CRYPT_TAG], struct err *err) MUST_CHECK;
 /* HKDF-SHA-256 with 32 bytes out. */
 int crypt_hkdf(const void *key, size_t key_len, const void *salt, size_t salt_len, const char *info,
                uint8_t out[CRYPT_KEY], struct err *err) MUST_CHECK;
-/* n a power of two; needs 128 * n * r bytes of memory. Callers cap hostile parameters. */
+/* n a power of two; needs 128 * n * r bytes of memory. Callers cap hostile parameters; what cannot
+ * work at all is ERR_FAILED. */
 int crypt_scrypt(const char *passphrase, const uint8_t salt[32], uint64_t n, uint32_t r, uint32_t p,
                  uint8_t out[CRYPT_KEY], struct err *err) MUST_CHECK;
 int crypt_pbkdf2(const char *passphrase, const uint8_t salt[32], uint32_t iterations,

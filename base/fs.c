@@ -386,8 +386,7 @@ int lock_take(struct lock_file *l, const char *path, struct err *err)
     if (result != 0)
         return err_sys(err, "cannot lock \"%s\"", path);
     len = snprintf(text, sizeof text, "%d\n", (int)getpid());
-    if (pwrite(fd, text, (size_t)len, 0) == len)
-        result = ftruncate(fd, len);
+    (void)(pwrite(fd, text, (size_t)len, 0) == len && ftruncate(fd, len) == 0);
     l->fd = fd;
     fd = -1;
     return 0;

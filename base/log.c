@@ -123,7 +123,7 @@ static void stamp(char out[40])
     clock_format_iso(clock_now_us(), out);
     dot = strchr(out, '.');
     if (dot != NULL)
-        strcpy(dot + 4, "Z");
+        memcpy(dot + 4, "Z", sizeof "Z");
 }
 
 PRINTF_LIKE(2, 0)

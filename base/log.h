@@ -3,8 +3,11 @@
  *
  * The only global of the program that changes. Set up once by main, then used by any thread (lines
  * are written by one write(2) each). Every line carries time (UTC), level, pid and, when set,
- * cluster and instance. Secrets never come here. Text form: 2026-11-22 14:05:33.120Z INFO
- * pg-test/pg-test-1 backup: copied 7.6 GB in 00:12
+ * cluster and instance. Control characters in a text line become spaces. Secrets never come here.
+ *
+ *     2026-11-22 14:05:33.120Z [4711] INFO pg-test/pg-test-1 backup: copied 7.6 GB in 00:12
+ *     {"time":"2026-11-22T14:05:33.120Z","level":"info","pid":4711,"cluster":"pg-test",
+ *      "instance":"pg-test-1","message":"backup: copied 7.6 GB in 00:12"}
  */
 #ifndef PGBR_BASE_LOG_H
 #define PGBR_BASE_LOG_H
