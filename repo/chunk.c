@@ -18,13 +18,14 @@ enum {
     LABEL_MAX = 255,
     PURPOSE = 12, /* "pgbr1 chunk" and its NUL */
     BODY_SLACK = 4096,
-    BODY_MAX = CHUNK_RAW_MAX + CHUNK_RAW_MAX / 8 + BODY_SLACK,
     CODEC_STORED = 0,
     CODEC_ZSTD = 1,
 };
 
 struct coder {
-    bool keyed, plain, read_only;
+    bool keyed, plain;
+    enum err_code read_only; /* ERR_NONE: not */
+    const char *why_read_only;
     struct repo_key key;
     char label[LABEL_MAX + 1];
     uint8_t prefix[PURPOSE + 1 + LABEL_MAX]; /* of what MACs and hashes cover */
@@ -108,9 +109,10 @@ void coder_set_plain(struct coder *c, bool plain)
     c->plain = plain;
 }
 
-void coder_set_read_only(struct coder *c)
+void coder_set_read_only(struct coder *c, enum err_code code, const char *why)
 {
-    c->read_only = true;
+    c->read_only = code;
+    c->why_read_only = why;
 }
 
 static uint8_t *scratch_of(struct coder *c, size_t size)
@@ -160,8 +162,8 @@ int chunk_head_parse(const void *bytes, struct chunk_head *head, struct err *err
         return err_set(err, ERR_UNSUPPORTED, "chunk with codec %u, known are 0 and 1", head->codec);
     if (p[6] > SUITE_SIGNED)
         return err_set(err, ERR_UNSUPPORTED, "chunk with suite %u, known are 0, 1 and 2", p[6]);
-    if (head->body_len > BODY_MAX)
-        return refuse_head(err, "body length", head->body_len, BODY_MAX);
+    if (head->body_len > CHUNK_BODY_MAX)
+        return refuse_head(err, "body length", head->body_len, CHUNK_BODY_MAX);
     return 0;
 }
 
@@ -279,8 +281,8 @@ int chunk_encode(struct coder *c, enum chunk_type type, enum chunk_privacy priva
     if (raw_len > CHUNK_RAW_MAX)
         return err_set(err, ERR_FAILED, "chunk of %zu raw bytes, at most %d", raw_len,
                        CHUNK_RAW_MAX);
-    if (c->read_only && !c->plain)
-        return err_set(err, ERR_KEY, "the repository was opened without its key, only for reading");
+    if (c->read_only != ERR_NONE && !c->plain)
+        return err_set(err, c->read_only, "%s", c->why_read_only);
     if (head.suite == SUITE_SEALED)
         TRY(encode_sealed(c, &head, items, raw, raw_len, out, err));
     else

@@ -45,6 +45,7 @@ enum {
     CHUNK_HEADER = 24,
     CHUNK_INNER = 16, /* raw hash, raw length, items: before the payload */
     CHUNK_RAW_MAX = 16 << 20,
+    CHUNK_BODY_MAX = CHUNK_RAW_MAX + CHUNK_RAW_MAX / 8 + 4096,
     CHUNK_DATA_SIZE = 128 << 10, /* raw bytes of a PAGES chunk at most, with 8 KiB pages */
 };
 #define PACK_NONE UINT32_MAX /* logical pack number of chunks inside a manifest */
@@ -74,9 +75,9 @@ bool coder_has_key(const struct coder *c);
 /* While set, chunks are SUITE_PLAIN whatever the key, and must be when read: for object.c and the
  * kinds of objects that always are. */
 void coder_set_plain(struct coder *c, bool plain);
-/* From now on refuses to encode (ERR_KEY) what would have to be encrypted or signed: for an
- * encrypted repository that was opened without its key. */
-void coder_set_read_only(struct coder *c);
+/* From now on refuses to encode, with this code and reason (borrowed), but what always is plain:
+ * for an encrypted repository opened without its key, or one of a newer version. */
+void coder_set_read_only(struct coder *c, enum err_code code, const char *why);
 
 /* Room that a chunk of raw_len may need when stored, header included. */
 size_t chunk_bound(size_t raw_len);

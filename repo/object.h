@@ -89,7 +89,8 @@ struct object_chunk {
 struct object_reader;
 /* Reads the header and the tail; checks trailer, directory, kind, label and repository id (8 bytes;
  * NULL: not checked). The coder is borrowed; its label must be the object's. Errors name the key.
- * ERR_NOT_FOUND, ERR_CORRUPT, ERR_FOREIGN. */
+ * ERR_NOT_FOUND, ERR_CORRUPT, ERR_FOREIGN. Of an encrypted object and without a key, only the
+ * public chunks in front are there (their items are known when they are read). */
 int object_open(struct object_reader **r, struct store *store, const char *key,
                 enum object_kind kind, const uint8_t repo_id[8], struct coder *coder,
                 struct err *err) MUST_CHECK;
@@ -104,12 +105,16 @@ int object_read(struct object_reader *r, uint32_t index, struct buf *out, uint32
 /* The same into memory of the caller, for hot paths: cap must hold the raw bytes. */
 int object_read_into(struct object_reader *r, uint32_t index, void *dst, size_t cap,
                      size_t *raw_len, uint32_t *items, struct err *err) MUST_CHECK;
+/* The only chunk of a small object, which must be of that type, into *out (replaced). */
+int object_get_small(struct store *store, const char *key, enum object_kind kind,
+                     const uint8_t repo_id[8], struct coder *coder, enum chunk_type type,
+                     struct buf *out, struct err *err) MUST_CHECK;
 /* First chunk of a type: its index, or -1. */
 int object_find(const struct object_reader *r, enum chunk_type type);
 
 /* Reads the whole object and compares it with the hash in its trailer: needs no key. buffer:
  * FS_ALIGN-aligned memory of FS_IO_SIZE bytes. ERR_CORRUPT says what is wrong (size, trailer,
- * hash). *size may be NULL. */
+ * hash). size and head may be NULL. */
 int object_verify_at_rest(struct store *store, const char *key, void *buffer, uint64_t *size,
                           struct object_head *head, struct err *err) MUST_CHECK;
 
