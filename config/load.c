@@ -81,7 +81,7 @@ static int find_either(const struct node *root, const char *key, const char *ali
 
 static int read_repos(struct config *c, const struct node *root, struct err *err)
 {
-    const struct node *repos, *chosen;
+    const struct node *repos = NULL, *chosen = NULL;
     const struct repo_config *repo;
 
     TRY(find_either(root, "repos", "pgbackrest_repo", &repos, err));

@@ -33,7 +33,9 @@ const char *units_printable(const char *text, char out[80])
 
     for (; n < 76 && text[n] != '\0'; n++)
         out[n] = (unsigned char)text[n] < 0x20 || text[n] == 0x7f ? '?' : text[n];
-    strcpy(out + n, text[n] != '\0' ? "..." : "");
+    memcpy(out + n, "...", 4);
+    if (text[n] == '\0')
+        out[n] = '\0';
     return out;
 }
 
