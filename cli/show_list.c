@@ -1,0 +1,233 @@
+/* show_list.c - see show_list.h. */
+#include "cli/show_list.h"
+
+#include <stdio.h>
+
+#include "base/clock.h"
+#include "cli/show.h"
+#include "postgres/lsn.h"
+
+/* ---- text ---- */
+
+static void text_backups(struct buf *out, const struct view *v)
+{
+    if (v->backups.n == 0) {
+        buf_adds(out, "    no backups\n");
+        return;
+    }
+    buf_addf(out, "    %-25s  %-4s  %-19s  %9s  %9s  %8s  %s\n", "backup", "type", "finished (UTC)",
+             "size", "stored", "took", "timeline, WAL");
+    for (size_t i = 0; i < v->backups.n; i++) {
+        const struct pubinfo *p = &v->backups.items[i];
+        char when[40], raw[24], stored[24], took[40], a[LSN_TEXT], b[LSN_TEXT];
+
+        clock_format_utc(p->stop_us, when);
+        buf_addf(out, "    %-25s  %-4s  %.19s  %9s  %9s  %8s  %u, %s to %s%s\n", p->label,
+                 backup_type_name(p->type), when, format_bytes(p->raw_bytes, raw),
+                 format_bytes(p->stored_bytes, stored),
+                 clock_format_duration(p->stop_us - p->start_us, took), p->timeline,
+                 lsn_format(p->start_lsn, a), lsn_format(p->stop_lsn, b),
+                 p->from_standby ? ", from a standby" : "");
+        if (p->page_errors != 0)
+            buf_addf(out, "      WARNING: %llu pages with a wrong checksum\n",
+                     (unsigned long long)p->page_errors);
+    }
+}
+
+static void names_of(uint32_t tli, uint64_t first, uint64_t last, uint32_t size,
+                     char a[WAL_SEGMENT_NAME], char b[WAL_SEGMENT_NAME])
+{
+    wal_segment_name(tli, first, size, a);
+    wal_segment_name(tli, last, size, b);
+}
+
+static void text_wal(struct buf *out, const struct view *v)
+{
+    char a[WAL_SEGMENT_NAME], b[WAL_SEGMENT_NAME], bytes[24];
+
+    for (size_t i = 0; i < v->n_lines; i++) {
+        const struct view_line *l = &v->lines[i];
+        const struct wal_stretch *s = &l->stretch;
+
+        names_of(s->timeline, s->first_segno, s->last_segno, l->segment_size, a, b);
+        buf_addf(out, "    WAL %s to %s, %llu segments, %s stored\n", a, b,
+                 (unsigned long long)(s->last_segno - s->first_segno + 1),
+                 format_bytes(s->stored_bytes, bytes));
+    }
+    for (size_t i = 0; i < v->n_gaps; i++) {
+        const struct wal_gap *g = &v->gaps[i];
+
+        names_of(g->timeline, g->first_segno, g->last_segno, g->segment_size, a, b);
+        buf_addf(out, "    GAP %s to %s is missing%s%s\n", a, b,
+                 g->label[0] != '\0' ? ", needed by backup " : "", g->label);
+    }
+}
+
+static void text_windows(struct buf *out, const struct view *v)
+{
+    for (size_t i = 0; i < v->n_windows; i++) {
+        const struct window *w = &v->windows[i];
+        char from[40], to[40], a[LSN_TEXT], b[LSN_TEXT];
+
+        buf_addf(out, "    one can go back to any moment from %s",
+                 clock_format_utc(w->start_us, from));
+        buf_addf(out, " to %s (timeline %u, %s to %s)\n", clock_format_utc(w->end_us, to),
+                 w->timeline, lsn_format(w->start_lsn, a), lsn_format(w->end_lsn, b));
+    }
+}
+
+/* ---- JSON ---- */
+
+static void json_lsn(struct json *j, const char *key, uint64_t lsn)
+{
+    char text[LSN_TEXT];
+
+    json_text(j, key, lsn_format(lsn, text));
+}
+
+static void json_backups(struct json *j, const struct view *v)
+{
+    json_open(j, "backups", '[');
+    for (size_t i = 0; i < v->backups.n; i++) {
+        json_open(j, NULL, '{');
+        json_backup(j, &v->backups.items[i]);
+        json_close(j, '}');
+    }
+    json_close(j, ']');
+}
+
+static void json_wal(struct json *j, const struct view *v)
+{
+    char a[WAL_SEGMENT_NAME], b[WAL_SEGMENT_NAME], id[24];
+
+    json_open(j, "wal", '[');
+    for (size_t i = 0; i < v->n_lines; i++) {
+        const struct view_line *l = &v->lines[i];
+        const struct wal_stretch *s = &l->stretch;
+
+        names_of(s->timeline, s->first_segno, s->last_segno, l->segment_size, a, b);
+        snprintf(id, sizeof id, "%llu", (unsigned long long)l->id.system_id);
+        json_open(j, NULL, '{');
+        json_text(j, "system_id", id);
+        json_uint(j, "pg_major", l->id.major);
+        json_uint(j, "timeline", s->timeline);
+        json_text(j, "first", a);
+        json_text(j, "last", b);
+        json_uint(j, "segments", s->last_segno - s->first_segno + 1);
+        json_uint(j, "stored_bytes", s->stored_bytes);
+        json_close(j, '}');
+    }
+    json_close(j, ']');
+    json_open(j, "gaps", '[');
+    for (size_t i = 0; i < v->n_gaps; i++) {
+        const struct wal_gap *g = &v->gaps[i];
+
+        names_of(g->timeline, g->first_segno, g->last_segno, g->segment_size, a, b);
+        json_open(j, NULL, '{');
+        json_uint(j, "timeline", g->timeline);
+        json_text(j, "first", a);
+        json_text(j, "last", b);
+        json_uint(j, "segments", g->last_segno - g->first_segno + 1);
+        json_text(j, "backup", g->label[0] != '\0' ? g->label : NULL);
+        json_close(j, '}');
+    }
+    json_close(j, ']');
+}
+
+static void json_windows(struct json *j, const struct view *v)
+{
+    json_open(j, "windows", '[');
+    for (size_t i = 0; i < v->n_windows; i++) {
+        const struct window *w = &v->windows[i];
+
+        json_open(j, NULL, '{');
+        json_uint(j, "timeline", w->timeline);
+        json_text(j, "backup", w->first_backup);
+        json_time(j, "from", w->start_us);
+        json_time(j, "to", w->end_us);
+        json_lsn(j, "from_lsn", w->start_lsn);
+        json_lsn(j, "to_lsn", w->end_lsn);
+        json_close(j, '}');
+    }
+    json_close(j, ']');
+}
+
+/* ---- both ---- */
+
+void list_begin_out(struct list_out *o, bool json)
+{
+    o->json = json;
+    if (!json)
+        return;
+    json_begin(&o->j, &o->text, true);
+    json_open(&o->j, NULL, '{');
+    json_open(&o->j, "clusters", '[');
+}
+
+void list_show_cluster(struct list_out *o, const char *name)
+{
+    if (!o->json) {
+        buf_addf(&o->text, "cluster \"%s\"\n", name);
+        return;
+    }
+    json_open(&o->j, NULL, '{');
+    json_text(&o->j, "name", name);
+    json_open(&o->j, "repositories", '[');
+}
+
+void list_show_repo(struct list_out *o, const struct repo *r, const struct view *v)
+{
+    const char *where = store_where(repo_store(r));
+
+    if (!o->json) {
+        buf_addf(&o->text, "  repository \"%s\" (%s, %s)\n", repo_name(r), where,
+                 repo_encrypted(r) ? "encrypted" : "not encrypted");
+        text_backups(&o->text, v);
+        text_wal(&o->text, v);
+        text_windows(&o->text, v);
+        return;
+    }
+    json_open(&o->j, NULL, '{');
+    json_text(&o->j, "name", repo_name(r));
+    json_text(&o->j, "location", where);
+    json_bool(&o->j, "encrypted", repo_encrypted(r));
+    json_backups(&o->j, v);
+    json_wal(&o->j, v);
+    json_windows(&o->j, v);
+    json_close(&o->j, '}');
+}
+
+void list_show_failure(struct list_out *o, const char *repo, const char *why)
+{
+    if (!o->json) {
+        buf_addf(&o->text, "  repository \"%s\": %s\n", repo, why);
+        return;
+    }
+    json_open(&o->j, NULL, '{');
+    json_text(&o->j, "name", repo);
+    json_text(&o->j, "error", why);
+    json_close(&o->j, '}');
+}
+
+void list_end_cluster(struct list_out *o)
+{
+    if (!o->json)
+        return;
+    json_close(&o->j, ']');
+    json_close(&o->j, '}');
+}
+
+void list_print(struct list_out *o)
+{
+    if (o->json) {
+        json_close(&o->j, ']');
+        json_close(&o->j, '}');
+        buf_addc(&o->text, '\n');
+    }
+    fputs(buf_text(&o->text), stdout);
+}
+
+void list_out_free(struct list_out *o)
+{
+    buf_free(&o->text);
+}

@@ -1,0 +1,202 @@
+/* view.c - see view.h. */
+#include "cli/view.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "base/mem.h"
+#include "cli/record.h"
+#include "postgres/lsn.h"
+
+static void broken(void *ctx, const char *label, const struct err *why)
+{
+    struct view *v = ctx;
+
+    log_warning("backup %s cannot be read: %s", label, why->msg);
+    v->broken++;
+}
+
+/* Segments are named by their size, which only a backup tells; WAL without any backup is measured
+ * in 16 MiB. */
+static uint32_t segment_size_of(const struct view *v, const struct identity *id)
+{
+    for (size_t i = v->backups.n; i-- > 0;)
+        if (v->backups.items[i].system_id == id->system_id)
+            return v->backups.items[i].wal_segment_size;
+    return 16 << 20;
+}
+
+static void add_lines(struct view *v, const struct wal_map *map, const struct identity *id,
+                      uint32_t segment_size)
+{
+    size_t n;
+    const struct wal_stretch *s = wal_map_stretches(map, &n);
+
+    v->lines = xrealloc(v->lines, (v->n_lines + n) * sizeof *v->lines);
+    for (size_t i = 0; i < n; i++)
+        v->lines[v->n_lines++] = (struct view_line){*id, segment_size, s[i]};
+}
+
+/* The backups of one identity, borrowed. */
+static struct backup_list backups_of(const struct view *v, const struct identity *id)
+{
+    struct backup_list some = {xcalloc(v->backups.n, sizeof *some.items), NULL, 0};
+
+    for (size_t i = 0; i < v->backups.n; i++)
+        if (v->backups.items[i].system_id == id->system_id &&
+            v->backups.items[i].pg_version / 10000 == id->major)
+            some.items[some.n++] = v->backups.items[i];
+    return some;
+}
+
+static int load_identity(struct view *v, struct repo *r, const struct identity *id,
+                         const struct stop *stop, struct err *err)
+{
+    AUTO(wal_map_free) struct wal_map *map = NULL;
+    AUTO(mem_free) struct window *found = NULL;
+    struct backup_list some;
+    uint32_t segment_size = segment_size_of(v, id);
+    size_t n = 0;
+    int rc;
+
+    TRY(wal_map_load(&map, r, id->system_id, id->major, segment_size, err));
+    add_lines(v, map, id, segment_size);
+    if (repo_encrypted(r) && repo_key(r) == NULL)
+        return 0; /* the WAL index is sealed */
+    some = backups_of(v, id);
+    rc = windows_find(map, r, &some, stop, &found, &n, err);
+    free(some.items);
+    TRY(rc);
+    v->windows = xrealloc(v->windows, (v->n_windows + n) * sizeof *v->windows);
+    if (n != 0)
+        memcpy(v->windows + v->n_windows, found, n * sizeof *found);
+    v->n_windows += n;
+    return 0;
+}
+
+static int load(struct view *v, struct repo *r, const struct stop *stop, struct err *err)
+{
+    size_t n;
+    const struct identity *ids = repo_identities(r, &n);
+
+    TRY(backups_list(r, &v->backups, broken, v, err));
+    for (size_t i = 0; i < n; i++)
+        TRY(load_identity(v, r, &ids[i], stop, err));
+    return wal_find_gaps(r, &v->backups, &v->gaps, &v->n_gaps, err);
+}
+
+int view_load(struct view *v, struct repo *r, const struct stop *stop, struct err *err)
+{
+    *v = (struct view){0};
+    if (load(v, r, stop, err) == 0)
+        return 0;
+    view_free(v);
+    return -1;
+}
+
+void view_free(struct view *v)
+{
+    backups_free(&v->backups);
+    free(v->lines);
+    free(v->gaps);
+    free(v->windows);
+    *v = (struct view){0};
+}
+
+/* ---- into the catalog ---- */
+
+static int record_backups(const struct view *v, const struct repo *r, struct catalog *c,
+                          struct err *err)
+{
+    for (size_t i = 0; i < v->backups.n; i++) {
+        struct catalog_backup row;
+
+        record_row(r, &v->backups.items[i], &row);
+        row.manifest_bytes = v->backups.manifest_sizes[i];
+        TRY(catalog_put_backup(c, &row, err));
+    }
+    return 0;
+}
+
+static int record_wal(const struct view *v, const struct repo *r, struct catalog *c,
+                      struct err *err)
+{
+    AUTO(mem_free) struct catalog_wal_range *ranges = xcalloc(v->n_lines, sizeof *ranges);
+    AUTO(mem_free) struct catalog_gap *gaps = xcalloc(v->n_gaps, sizeof *gaps);
+
+    for (size_t i = 0; i < v->n_lines; i++) {
+        const struct view_line *l = &v->lines[i];
+
+        ranges[i] = (struct catalog_wal_range){
+            .system_id = l->id.system_id,
+            .pg_major = l->id.major,
+            .timeline = l->stretch.timeline,
+            .start_lsn = segno_lsn(l->stretch.first_segno, l->segment_size),
+            .end_lsn = segno_lsn(l->stretch.last_segno + 1, l->segment_size),
+            .segments = l->stretch.last_segno - l->stretch.first_segno + 1,
+            .stored_bytes = l->stretch.stored_bytes,
+        };
+    }
+    for (size_t i = 0; i < v->n_gaps; i++) {
+        const struct wal_gap *g = &v->gaps[i];
+
+        gaps[i] = (struct catalog_gap){
+            .system_id = g->system_id,
+            .timeline = g->timeline,
+            .start_lsn = segno_lsn(g->first_segno, g->segment_size),
+            .end_lsn = segno_lsn(g->last_segno + 1, g->segment_size),
+            .segments = g->last_segno - g->first_segno + 1,
+        };
+    }
+    return catalog_put_wal(c, repo_name(r), repo_cluster(r), ranges, v->n_lines, gaps, v->n_gaps,
+                           err);
+}
+
+static int record_repo(const struct repo *r, struct catalog *c, struct err *err)
+{
+    AUTO(buf_free) struct buf id = BUF_INIT;
+    struct catalog_repository row = {
+        .name = repo_name(r),
+        .cluster = repo_cluster(r),
+        .type = "posix",
+        .location = store_where(repo_store(r)),
+        .cipher = repo_encrypted(r) ? "aes-256-cbc" : "none",
+    };
+
+    buf_hex(&id, repo_id(r), REPO_ID_SIZE);
+    row.repo_id = buf_text(&id);
+    return catalog_put_repository(c, &row, err);
+}
+
+/* Backups that the catalog knows and the repository no longer has. */
+static int record_gone(const struct view *v, const struct repo *r, struct catalog *c,
+                       struct err *err)
+{
+    AUTO(catalog_backups_free) struct catalog_backups known = {0};
+
+    TRY(catalog_get_backups(c, repo_name(r), repo_cluster(r), false, &known, err));
+    for (size_t i = 0; i < known.n; i++) {
+        bool there = false;
+
+        for (size_t k = 0; k < v->backups.n; k++)
+            there |= strcmp(v->backups.items[k].label, known.rows[i].label) == 0;
+        if (there)
+            continue;
+        log_warning("backup %s, which the catalog knows, is no longer in repository \"%s\"",
+                    known.rows[i].label, repo_name(r));
+        TRY(catalog_backup_gone(c, repo_name(r), repo_cluster(r), known.rows[i].label, err));
+    }
+    return 0;
+}
+
+int view_record(const struct view *v, const struct repo *r, struct catalog *c, struct err *err)
+{
+    TRY(catalog_begin(c, err));
+    if (record_repo(r, c, err) == 0 && record_backups(v, r, c, err) == 0 &&
+        record_gone(v, r, c, err) == 0 && record_wal(v, r, c, err) == 0 &&
+        catalog_commit(c, err) == 0)
+        return 0;
+    catalog_rollback(c);
+    return -1;
+}
