@@ -28,7 +28,8 @@ struct restore_request {
     const char *program;  /* absolute path of pgbr, for restore_command */
     const char *set;      /* label or NULL: chosen by the target */
     const char *data_dir; /* absolute; NULL: the configured one */
-    const char *wal_dir;  /* absolute or NULL: pg_wal is a plain directory */
+    const char *wal_dir;  /* absolute; NULL: where the present pg_wal leads if it is a link, else a
+                             plain directory */
     struct target target;
     enum restore_action action;
     bool standby, delta, force, plan_only;
@@ -40,6 +41,7 @@ struct restore_request {
     struct progress *progress; /* may be NULL */
 };
 /* What will be (or was) done. Strings owned; restore_plan_free(). */
+struct restore_job; /* open repositories and what else the run needs */
 struct restore_plan {
     char *repo, *label, *data_dir;
     struct pubinfo backup;
@@ -52,6 +54,7 @@ struct restore_plan {
     struct buf notes;      /* lines that a person should read, each ending in \n */
     uint64_t bytes_fetched, bytes_kept, files_removed; /* after the restore */
     unsigned warnings;
+    struct restore_job *job;
 };
 void restore_plan_free(struct restore_plan *p);
 

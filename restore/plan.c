@@ -1,0 +1,225 @@
+/*
+ * plan.c - which backup of which repository reaches the target.
+ *
+ * The default repository is asked first, then the others in the configuration's order; in each, the
+ * cluster's newest identity (system identifier and major version) first: after a pg_upgrade older
+ * backups stay, and a moment before it is still theirs.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/clock.h"
+#include "base/mem.h"
+#include "postgres/label.h"
+#include "postgres/lsn.h"
+#include "restore/job.h"
+
+struct search {
+    const struct restore_request *q;
+    struct restore_plan *plan;
+    struct buf tried;  /* repositories that could not be asked, and why */
+    struct reach best; /* of the first one that has backups but does not reach the target */
+    bool has_best;
+    size_t backups; /* seen in all */
+};
+
+/* ---- one repository ---- */
+
+static void note_broken(void *ctx, const char *label, const struct err *why)
+{
+    struct search *s = ctx;
+
+    buf_addf(&s->plan->notes, "backup %s cannot be read and is left out: %s\n", label, why->msg);
+}
+
+static unsigned major_of(const struct pubinfo *p)
+{
+    return p->pg_version / 10000;
+}
+
+/* The backups of one identity, and only the one asked for with --set; borrowed. */
+static void of_identity(const struct backup_list *all, const struct identity *id, const char *set,
+                        struct backup_list *out)
+{
+    out->items = xcalloc(all->n, sizeof *out->items);
+    for (size_t i = 0; i < all->n; i++) {
+        const struct pubinfo *p = &all->items[i];
+        if (p->system_id == id->system_id && major_of(p) == id->major &&
+            (set == NULL || strcmp(set, p->label) == 0))
+            out->items[out->n++] = *p;
+    }
+}
+
+static int take(struct search *s, struct repo *r, struct wal_map **map, const char *label,
+                const struct reach *reach, struct err *err)
+{
+    struct restore_plan *plan = s->plan;
+    struct restore_job *job = plan->job;
+
+    plan->repo = xstrdup(repo_name(r));
+    plan->label = xstrdup(label);
+    plan->reach = *reach;
+    job->repo = r;
+    job->map = TAKE(*map);
+    TRY(pubinfo_read(r, label, &plan->backup, NULL, err));
+    return manifest_open(&job->manifest, r, label, err);
+}
+
+/* *done: the target is reached and the plan filled in. */
+static int try_identity(struct search *s, struct repo *r, const struct backup_list *all,
+                        const struct identity *id, bool *done, struct err *err)
+{
+    AUTO(wal_map_free) struct wal_map *map = NULL;
+    struct backup_list fitting = {0};
+    AUTO(mem_free) struct pubinfo *items = NULL;
+    struct reach reach = {0};
+    size_t index;
+
+    of_identity(all, id, s->q->set, &fitting);
+    items = fitting.items;
+    if (fitting.n == 0)
+        return 0;
+    s->backups += fitting.n;
+    TRY(wal_map_load(&map, r, id->system_id, id->major, fitting.items[0].wal_segment_size, err));
+    TRY(target_choose(map, r, &fitting, &s->q->target, s->q->stop, &index, &reach, err));
+    if (index < fitting.n && reach.reachable) {
+        *done = true;
+        return take(s, r, &map, fitting.items[index].label, &reach, err);
+    }
+    if (!s->has_best)
+        s->best = reach;
+    s->has_best = true;
+    return 0;
+}
+
+static int try_repo(struct search *s, struct repo *r, bool *done, struct err *err)
+{
+    AUTO(backups_free) struct backup_list all = {0};
+    const struct identity *ids;
+    size_t n;
+
+    TRY(backups_list(r, &all, note_broken, s, err));
+    ids = repo_identities(r, &n);
+    while (n-- != 0 && !*done) {
+        size_t before = s->backups;
+        TRY(try_identity(s, r, &all, &ids[n], done, err));
+        if (s->q->target.kind == TARGET_LATEST && s->backups != before)
+            break; /* the latest state is the newest identity's */
+    }
+    return 0;
+}
+
+/* ---- what to say when nothing fits ---- */
+
+static void add_nearest(struct buf *b, const char *what, int64_t us, uint64_t lsn)
+{
+    char utc[40], text[LSN_TEXT];
+
+    if (us == 0 && lsn == 0)
+        return;
+    buf_addf(b, "; nearest reachable moment %s it: ", what);
+    if (us != 0)
+        buf_adds(b, clock_format_utc(us, utc));
+    if (lsn != 0)
+        buf_addf(b, "%sLSN %s", us != 0 ? ", " : "", lsn_format(lsn, text));
+}
+
+static int refuse_target(const struct search *s, struct err *err)
+{
+    AUTO(buf_free) struct buf target = BUF_INIT;
+    AUTO(buf_free) struct buf near = BUF_INIT;
+    const struct reach *r = &s->best;
+
+    target_describe(&s->q->target, &target);
+    add_nearest(&near, "before", r->nearest_before_us, r->nearest_before_lsn);
+    add_nearest(&near, "after", r->nearest_after_us, r->nearest_after_lsn);
+    return err_set(err, ERR_FAILED, "the target %s cannot be reached: %s%s%s", buf_text(&target),
+                   r->why, buf_text(&near),
+                   r->wal_ends ? "; if the server's pg_wal holds newer WAL, archive that first "
+                                 "(pgbr archive-push)"
+                               : "");
+}
+
+static int refuse(struct search *s, struct err *err)
+{
+    if (s->has_best)
+        return refuse_target(s, err);
+    if (s->tried.len != 0)
+        return err_set(err, ERR_FAILED, "no repository could be used: %s", buf_text(&s->tried));
+    if (s->q->set != NULL)
+        return err_set(err, ERR_NOT_FOUND,
+                       "cluster \"%s\" has no backup \"%s\" (pgbr list shows those there are)",
+                       s->q->cluster->name, s->q->set);
+    return err_set(err, ERR_NOT_FOUND, "cluster \"%s\" has no backup yet%s%s", s->q->cluster->name,
+                   s->q->repo != NULL ? " in repository " : "",
+                   s->q->repo != NULL ? s->q->repo : "");
+}
+
+/* ---- all of them ---- */
+
+static void could_not_ask(struct search *s, const char *name, const struct err *why)
+{
+    buf_addf(&s->tried, "%srepository \"%s\": %s", s->tried.len == 0 ? "" : "; ", name, why->msg);
+}
+
+static int ask(struct search *s, const struct open_repo *r, bool *done, struct err *err)
+{
+    struct err why = {0};
+
+    if (r->repo == NULL) {
+        could_not_ask(s, r->name, &r->why);
+        return 0;
+    }
+    if (try_repo(s, r->repo, done, &why) == 0)
+        return 0;
+    if (*done || why.code == ERR_INTERRUPTED) {
+        *err = why;
+        return -1;
+    }
+    could_not_ask(s, r->name, &why);
+    return 0;
+}
+
+/* The default repository first. */
+static int ask_all(struct search *s, bool *done, struct err *err)
+{
+    const struct open_repos *repos = &s->plan->job->repos;
+    const char *first = s->q->cluster->default_repo;
+
+    for (int round = 0; round < 2; round++)
+        for (size_t i = 0; i < repos->n && !*done; i++) {
+            bool is_first = first != NULL && strcmp(repos->items[i].name, first) == 0;
+            if (is_first == (round == 0))
+                TRY(ask(s, &repos->items[i], done, err));
+        }
+    return 0;
+}
+
+/* The label is what recovery starts from: it must be the one of this backup. */
+static int check_label(const struct pubinfo *pub, const struct backup_info *info, struct err *err)
+{
+    struct backup_label label;
+
+    TRY(backup_label_parse(info->backup_label.p, info->backup_label.len, &label, err));
+    if (label.start_lsn != pub->start_lsn || label.incremental)
+        return err_set(err, ERR_CORRUPT,
+                       "the backup_label in backup %s is not the one of this backup", pub->label);
+    return 0;
+}
+
+int plan_choose(const struct restore_request *q, struct restore_plan *plan, struct err *err)
+{
+    struct search s = {.q = q, .plan = plan};
+    bool done = false;
+    int result = ask_all(&s, &done, err);
+
+    if (result == 0 && !done)
+        result = refuse(&s, err);
+    if (result == 0 && s.tried.len != 0)
+        buf_addf(&plan->notes, "not every repository could be asked: %s\n", buf_text(&s.tried));
+    buf_free(&s.tried);
+    if (result == 0)
+        result = check_label(&plan->backup, manifest_info(plan->job->manifest), err);
+    plan->target = q->target;
+    return result;
+}

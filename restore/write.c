@@ -1,0 +1,316 @@
+/* write.c - see write.h. */
+#include "restore/write.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "base/fs.h"
+#include "base/mem.h"
+#include "restore/chunks.h"
+#include "restore/delta.h"
+#include "restore/target_file.h"
+
+struct writer {
+    const struct write_terms *terms;
+    struct chunks *chunks;
+    uint32_t page;      /* bytes */
+    size_t chunk_bytes; /* of a full pages chunk */
+    struct dir_cache dir;
+    struct page_sink sink;
+    struct local_file local; /* delta: what is there */
+    struct write_count count;
+};
+
+/* One file, or part of one, under way. */
+struct job {
+    const struct task *task;
+    const struct item *item;
+    const char *path; /* for messages */
+    int dirfd;
+    const char *name;
+    int fd;
+    uint64_t old_size; /* delta: bytes that may be compared */
+};
+
+int writer_new(struct writer **out, const struct write_terms *terms, struct err *err)
+{
+    struct writer *w = xcalloc(1, sizeof *w);
+    const struct pubinfo *pub = manifest_pub(terms->manifest);
+
+    w->terms = terms;
+    w->page = pub->page_size;
+    w->chunk_bytes = (size_t)w->page * MAP_PAGES;
+    w->dir.fd = -1;
+    w->sink.buffer = xaligned(FS_ALIGN, FS_IO_SIZE);
+    *out = w;
+    if (chunks_new(&w->chunks, terms->repo, terms->manifest, w->page, err) != 0) {
+        writer_free(out);
+        return -1;
+    }
+    return 0;
+}
+
+void writer_free(struct writer **w)
+{
+    if (*w == NULL)
+        return;
+    chunks_free(&(*w)->chunks);
+    dir_cache_free(&(*w)->dir);
+    local_free(&(*w)->local);
+    free((*w)->sink.buffer);
+    free(*w);
+    *w = NULL;
+}
+
+const struct write_count *writer_count(const struct writer *w)
+{
+    return &w->count;
+}
+
+/* ---- pages ---- */
+
+/* Bytes of the file at an offset that n pages cover: less than whole pages only at its end. */
+static size_t bytes_of(const struct writer *w, const struct item *i, uint64_t offset, size_t pages)
+{
+    return (size_t)MIN_OF((uint64_t)pages * w->page, i->size - offset);
+}
+
+static int too_short(size_t len, size_t want, struct err *err)
+{
+    return err_set(err, ERR_CORRUPT, "a chunk has %zu bytes where the backup needs %zu", len, want);
+}
+
+/*
+ * Pages [first, first + n) of a chunk go to the file at offset. A chunk that is wanted as a whole
+ * is decoded where it will be written from; any other is kept, more of it may be wanted soon.
+ */
+static int put_pages(struct writer *w, const struct job *j, struct chunk_at at, uint32_t first,
+                     uint32_t n, uint64_t offset, struct err *err)
+{
+    size_t want = bytes_of(w, j->item, offset, n), len;
+    const uint8_t *data;
+    uint8_t *room;
+
+    TRY(page_sink_seek(&w->sink, offset, err));
+    if (first == 0 && (n == MAP_PAGES || offset + want == j->item->size)) {
+        TRY(page_sink_room(&w->sink, w->chunk_bytes, &room, err));
+        TRY(chunks_read(w->chunks, at, room, w->chunk_bytes, &len, err));
+        if (len < want)
+            return too_short(len, want, err);
+    } else {
+        TRY(chunks_get(w->chunks, CHUNK_PAGES, at, &data, &len, err));
+        if (len < (size_t)first * w->page + want)
+            return too_short(len, (size_t)first * w->page + want, err);
+        TRY(page_sink_room(&w->sink, want, &room, err));
+        memcpy(room, data + (size_t)first * w->page, want);
+    }
+    page_sink_fill(&w->sink, want);
+    w->count.fetched += want;
+    return 0;
+}
+
+/* Delta: true when the pages of the file are what the chunk holds. Whole chunks are judged by the
+ * hash that their pack knows, others by their bytes. */
+static int pages_are_there(struct writer *w, const struct job *j, struct chunk_at at,
+                           uint32_t first, uint32_t n, uint64_t offset, bool *same, struct err *err)
+{
+    size_t want = bytes_of(w, j->item, offset, n), len;
+    const uint8_t *here, *data;
+    struct hash128 hash;
+    uint32_t raw_len;
+
+    *same = false;
+    if (offset + want > j->old_size)
+        return 0;
+    TRY(local_bytes(&w->local, offset, want, &here, err));
+    if (here == NULL)
+        return 0;
+    if (first == 0) {
+        TRY(chunks_hash(w->chunks, at, &hash, &raw_len, err));
+        if (raw_len == want) {
+            struct hash128 mine = hash128(here, want);
+            *same = memcmp(&mine, &hash, sizeof mine) == 0;
+            return 0;
+        }
+    }
+    TRY(chunks_get(w->chunks, CHUNK_PAGES, at, &data, &len, err));
+    *same = len >= (size_t)first * w->page + want &&
+            memcmp(here, data + (size_t)first * w->page, want) == 0;
+    return 0;
+}
+
+static int do_pages(struct writer *w, const struct job *j, struct chunk_at at, uint32_t first,
+                    uint32_t n, uint64_t offset, struct err *err)
+{
+    bool same = false;
+
+    TRY(stop_check(w->terms->stop, err));
+    if (j->old_size != 0)
+        TRY(pages_are_there(w, j, at, first, n, offset, &same, err));
+    if (!same)
+        return put_pages(w, j, at, first, n, offset, err);
+    w->count.kept += bytes_of(w, j->item, offset, n);
+    return 0;
+}
+
+/* A run of pages that lie one behind the other in the packs of a set: chunk by chunk. */
+static int do_run(struct writer *w, const struct job *j, const struct extent *e, uint64_t offset,
+                  struct err *err)
+{
+    uint64_t addr = e->addr;
+
+    for (uint32_t left = e->count; left != 0;) {
+        uint32_t first = addr_page(addr), n = MIN_OF(left, (uint32_t)MAP_PAGES - first);
+        struct chunk_at at = {e->set, addr_pack(addr), addr_chunk(addr)};
+        TRY(do_pages(w, j, at, first, n, offset, err));
+        addr += n;
+        offset += (uint64_t)n * w->page;
+        left -= n;
+    }
+    return 0;
+}
+
+/* Zero pages are stored nowhere and take no space: a new file simply has a hole there. */
+static int do_zeros(struct writer *w, const struct job *j, const struct extent *e, uint64_t offset,
+                    struct err *err)
+{
+    uint64_t len = MIN_OF((uint64_t)e->count * w->page, j->item->size - offset);
+
+    if (offset >= j->old_size) {
+        w->count.fetched += len;
+        return 0;
+    }
+    for (uint64_t done = 0; done < len;) {
+        size_t n = (size_t)MIN_OF(len - done, (uint64_t)w->chunk_bytes);
+        const uint8_t *here;
+        TRY(stop_check(w->terms->stop, err));
+        TRY(local_bytes(&w->local, offset + done, n, &here, err));
+        if (here != NULL && local_is_zero(here, n)) {
+            w->count.kept += n;
+        } else {
+            TRY(target_zero(j->fd, j->path, offset + done, n, err));
+            w->count.fetched += n;
+        }
+        done += n;
+    }
+    return 0;
+}
+
+static int write_extents(struct writer *w, const struct job *j, struct err *err)
+{
+    const struct item *i = j->item;
+    uint64_t offset = i->from;
+
+    page_sink_begin(&w->sink, j->fd, j->path, offset, i->size);
+    for (uint32_t k = 0; k < i->n_extents; k++) {
+        const struct extent *e = &j->task->extents[i->first_extent + k];
+        if (offset >= i->size || e->count > (i->size - offset + w->page - 1) / w->page)
+            return err_set(err, ERR_CORRUPT, "the map has more pages than the file");
+        if (e->set == SET_ZERO)
+            TRY(do_zeros(w, j, e, offset, err));
+        else
+            TRY(do_run(w, j, e, offset, err));
+        offset += (uint64_t)e->count * w->page;
+    }
+    return page_sink_flush(&w->sink, err);
+}
+
+static int do_file_of_pages(struct writer *w, struct job *j, struct err *err)
+{
+    const struct item *i = j->item;
+
+    if (!i->part && i->exists && j->old_size != i->size)
+        TRY(target_resize(j->fd, j->path, i->size, err));
+    if (j->old_size != 0)
+        TRY(local_open(&w->local, j->dirfd, j->name, MIN_OF(j->old_size, i->size), err));
+    TRY(write_extents(w, j, err));
+    /* A new file that ends in zero pages is longer than what was written. */
+    if (!i->part && !i->exists && w->sink.offset < i->size)
+        TRY(target_resize(j->fd, j->path, i->size, err));
+    return 0;
+}
+
+/* ---- small files ---- */
+
+static int do_bundled(struct writer *w, const struct job *j, struct err *err)
+{
+    const struct item *i = j->item;
+    const uint8_t *data, *here;
+    size_t len;
+
+    TRY(chunks_get(w->chunks, CHUNK_BUNDLE, (struct chunk_at){i->set, i->pack, i->chunk}, &data,
+                   &len, err));
+    if (i->offset > len || i->size > len - i->offset)
+        return too_short(len, (size_t)i->offset + (size_t)i->size, err);
+    if (j->old_size == i->size) {
+        TRY(local_open(&w->local, j->dirfd, j->name, i->size, err));
+        TRY(local_bytes(&w->local, 0, (size_t)i->size, &here, err));
+        if (here != NULL && memcmp(here, data + i->offset, (size_t)i->size) == 0) {
+            w->count.kept += i->size;
+            return 0;
+        }
+    }
+    w->count.fetched += i->size;
+    TRY(fs_pwrite_all(j->fd, data + i->offset, (size_t)i->size, 0, j->path, err));
+    return j->old_size > i->size ? target_resize(j->fd, j->path, i->size, err) : 0;
+}
+
+static int open_item(struct writer *w, struct job *j, struct err *err)
+{
+    const struct item *i = j->item;
+    struct file_wish wish = {i->mode, i->uid, i->gid, i->exists};
+
+    TRY(dir_cache_parent(&w->dir, w->terms->layout, i->root, j->path, &j->dirfd, &j->name, err));
+    if (!i->part)
+        return target_open(j->dirfd, j->name, j->path, &wish, &j->fd, &j->old_size, err);
+    j->old_size = i->old_size;
+    return target_open_part(j->dirfd, j->name, j->path, &j->fd, err);
+}
+
+static int do_content(struct writer *w, struct job *j, struct err *err)
+{
+    switch (j->item->kind) {
+    case ITEM_BUNDLE:
+        return do_bundled(w, j, err);
+    case ITEM_PAGES:
+        return do_file_of_pages(w, j, err);
+    case ITEM_EMPTY:
+        break;
+    }
+    return j->old_size != 0 ? target_resize(j->fd, j->path, 0, err) : 0;
+}
+
+static int do_item(struct writer *w, const struct task *t, const struct item *i, struct err *err)
+{
+    struct job j = {.task = t, .item = i, .path = task_path(t, i), .fd = -1};
+    int result = open_item(w, &j, err);
+
+    if (result == 0)
+        result = do_content(w, &j, err);
+    local_close(&w->local);
+    /* close() reports what a network file system could not write. */
+    if (j.fd >= 0 && close(j.fd) != 0 && errno != EINTR && result == 0)
+        result = err_sys(err, "cannot close");
+    return result == 0
+               ? 0
+               : err_context(err, "file \"%s/%s\"", w->terms->layout->roots[i->root].dir, j.path);
+}
+
+int writer_do(struct writer *w, const struct task *t, struct err *err)
+{
+    struct progress *p = w->terms->progress;
+
+    for (size_t k = 0; k < t->n; k++) {
+        TRY(stop_check(w->terms->stop, err));
+        TRY(do_item(w, t, &t->items[k], err));
+    }
+    if (p != NULL) {
+        size_t files = 0;
+        for (size_t k = 0; k < t->n; k++)
+            files += !t->items[k].part || t->items[k].from == 0;
+        atomic_fetch_add_explicit(&p->bytes_done, t->bytes, memory_order_relaxed);
+        atomic_fetch_add_explicit(&p->files_done, files, memory_order_relaxed);
+    }
+    return 0;
+}
