@@ -61,6 +61,9 @@ const char *repo_cluster(const struct repo *r);
 const uint8_t *repo_id(const struct repo *r); /* REPO_ID_SIZE bytes */
 bool repo_encrypted(const struct repo *r);
 const struct repo_key *repo_key(const struct repo *r); /* NULL: plain, or opened without a key */
+/* NULL, or why this process may not write here: opened without the key, or made by a newer version.
+ * Coders refuse by themselves; what only deletes asks. */
+const char *repo_read_only(const struct repo *r);
 int repo_level(const struct repo *r);
 uint64_t repo_pack_size(const struct repo *r);
 unsigned repo_lease_ttl_s(const struct repo *r);
@@ -74,6 +77,9 @@ int repo_coder(const struct repo *r, const char *label, struct coder **c,
 /* Accepted identities, oldest first; valid until repo_accept() or close. */
 const struct identity *repo_identities(const struct repo *r, size_t *n);
 bool repo_knows(const struct repo *r, uint64_t system_id, unsigned major);
+/* Asks the store for the identities anew: a state file may be older than another host's
+ * repo_accept(). Call it before refusing an identity that repo_knows() denies. */
+int repo_refresh(struct repo *r, struct err *err) MUST_CHECK;
 /* Adds a pair (a new <cluster>/info/<gen>); fine if it is there already. */
 int repo_accept(struct repo *r, uint64_t system_id, unsigned major, struct err *err) MUST_CHECK;
 
