@@ -1,0 +1,210 @@
+/*
+ * wal_object.c - see wal_object.h: storing WAL files, and what an existing object of the same name
+ * means. Reading is in wal_fetch.c.
+ */
+#include "repo/wal_object.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/clock.h"
+#include "base/crypt.h"
+#include "base/fs.h"
+#include "base/hash.h"
+#include "base/mem.h"
+#include "base/queue.h"
+#include "repo/object.h"
+#include "repo/wal_form.h"
+
+/* ---- what the header says of the content ---- */
+
+/* First 16 bytes of HMAC-SHA-256(key, name, 0, XXH3-128 of the raw file). Guards against accidents;
+ * the MACs guard against malice. */
+static int content_tag(const struct repo *r, const struct wal_source *s, uint8_t tag[16],
+                       struct err *err)
+{
+    struct hash128 hash = hash128(s->raw, s->raw_len);
+    uint8_t key[CRYPT_KEY], mac[CRYPT_TAG];
+    AUTO(buf_free) struct buf text = BUF_INIT;
+    size_t key_len = 0;
+
+    if (repo_key(r) != NULL) {
+        TRY(key_wal_tag(repo_key(r), key, err));
+        key_len = sizeof key;
+    }
+    buf_add(&text, s->file, strlen(s->file) + 1);
+    buf_add(&text, hash.bytes, sizeof hash.bytes);
+    TRY(crypt_hmac(key, key_len, text.p, text.len, mac, err));
+    memcpy(tag, mac, 16);
+    mem_wipe(key, sizeof key);
+    return 0;
+}
+
+static bool is_segment(const char *file)
+{
+    return strchr(file, '.') == NULL || strcmp(file + 24, ".partial") == 0;
+}
+
+/* ---- compressing with several threads ---- */
+
+/* Threads take chunks in turn; results are kept until all are there, which for a segment is a few
+ * MiB at most. */
+struct press {
+    const struct repo *repo;
+    const char *label;
+    const struct wal_source *source;
+    unsigned chunks;
+    atomic_uint next;
+    uint8_t *out; /* chunks times stride */
+    size_t stride;
+    size_t *stored;
+};
+
+static int press_work(void *ctx, unsigned index, struct err *err)
+{
+    struct press *p = ctx;
+    AUTO(coder_free) struct coder *coder = NULL;
+    unsigned i;
+
+    (void)index;
+    TRY(repo_coder(p->repo, p->label, &coder, err));
+    while ((i = atomic_fetch_add(&p->next, 1)) < p->chunks) {
+        size_t at = (size_t)i * WAL_CHUNK_SIZE;
+        size_t len = MIN_OF((size_t)WAL_CHUNK_SIZE, p->source->raw_len - at);
+
+        TRY(chunk_encode(coder, CHUNK_WAL, CHUNK_PRIVATE, 0, i, 1,
+                         (const uint8_t *)p->source->raw + at, len, p->out + i * p->stride,
+                         &p->stored[i], err));
+    }
+    return 0;
+}
+
+static int press_run(struct press *p, unsigned threads, struct err *err)
+{
+    struct workers *workers = NULL;
+
+    TRY(workers_start(&workers, threads, press_work, p, NULL, err));
+    return workers_join(&workers, err);
+}
+
+static int add_in_parallel(struct object_writer *w, const struct repo *r, const char *label,
+                           const struct wal_source *s, unsigned threads, struct err *err)
+{
+    struct press p = {
+        .repo = r, .label = label, .source = s, .stride = chunk_bound(WAL_CHUNK_SIZE)};
+    int rc;
+
+    p.chunks = (unsigned)((s->raw_len + WAL_CHUNK_SIZE - 1) / WAL_CHUNK_SIZE);
+    p.out = xmalloc(p.chunks * p.stride); /* touched only as far as chunks are written */
+    p.stored = xcalloc(p.chunks, sizeof *p.stored);
+    rc = press_run(&p, MIN_OF(threads, p.chunks), err);
+    for (unsigned i = 0; rc == 0 && i < p.chunks; i++)
+        rc = object_add_stored(w, CHUNK_WAL, 1, p.out + i * p.stride, p.stored[i], err);
+    free(p.out);
+    free(p.stored);
+    return rc;
+}
+
+static int add_in_turn(struct object_writer *w, const struct wal_source *s, struct err *err)
+{
+    for (size_t at = 0; at < s->raw_len; at += WAL_CHUNK_SIZE)
+        TRY(object_add(w, CHUNK_WAL, CHUNK_PRIVATE, 1, (const uint8_t *)s->raw + at,
+                       MIN_OF((size_t)WAL_CHUNK_SIZE, s->raw_len - at), NULL, err));
+    return 0;
+}
+
+/* ---- one object ---- */
+
+static int write_object(struct repo *r, const struct wal_source *s, const char *key,
+                        enum store_mode mode, struct object_head *head, unsigned threads,
+                        struct err *err)
+{
+    AUTO(coder_free) struct coder *coder = NULL;
+    AUTO(object_abandon) struct object_writer *w = NULL;
+
+    TRY(repo_coder(r, head->label, &coder, err));
+    TRY(object_create(&w, repo_store(r), key, mode, head, coder, err));
+    if (!is_segment(s->file))
+        TRY(object_add(w, CHUNK_TEXT, CHUNK_PRIVATE, 1, s->raw, s->raw_len, NULL, err));
+    else if (threads > 1 && s->raw_len > WAL_CHUNK_SIZE)
+        TRY(add_in_parallel(w, r, head->label, s, threads, err));
+    else
+        TRY(add_in_turn(w, s, err));
+    if (s->index != NULL)
+        TRY(object_add(w, CHUNK_WALSUM, CHUNK_PRIVATE, 1, s->index, s->index_len, NULL, err));
+    return object_commit(&w, STORE_DURABLE, NULL, err);
+}
+
+/* ---- what is there already ---- */
+
+enum found { FOUND_OURS, FOUND_SAME, FOUND_BROKEN };
+
+static int conflict(const struct repo *r, const struct wal_source *s,
+                    const struct object_head *mine, const struct object_head *theirs,
+                    struct err *err)
+{
+    AUTO(buf_free) struct buf a = BUF_INIT;
+    AUTO(buf_free) struct buf b = BUF_INIT;
+    char when[40];
+
+    buf_hex(&a, mine->tag, sizeof mine->tag);
+    buf_hex(&b, theirs->tag, sizeof theirs->tag);
+    return err_set(
+        err, ERR_CONFLICT,
+        "\"%s\" is stored already with other content, and is never overwritten: stored as "
+        "%s on %s (content %s), offered for system identifier %llu, PostgreSQL %u, timeline "
+        "%.8s (content %s); two servers seem to write the same timeline of cluster \"%s\": "
+        "find out which one is right before anything else",
+        s->file, theirs->label, clock_format_utc(theirs->created_us, when), buf_text(&b),
+        (unsigned long long)s->system_id, s->major, s->file, buf_text(&a), repo_cluster(r));
+}
+
+/* Whole, its bytes as written, ours, and durable: only then may a re-push succeed. */
+static int examine(struct repo *r, const struct wal_source *s, const char *key,
+                   const struct object_head *mine, enum found *found, struct err *err)
+{
+    AUTO(mem_free) void *buffer = xaligned(FS_ALIGN, FS_IO_SIZE);
+    struct object_head theirs;
+
+    if (object_verify_at_rest(repo_store(r), key, buffer, NULL, &theirs, err) != 0) {
+        if (err->code != ERR_CORRUPT)
+            return -1;
+        err_clear(err);
+        *found = FOUND_BROKEN;
+        return 0;
+    }
+    if (memcmp(theirs.object_id, mine->object_id, sizeof mine->object_id) == 0)
+        *found = FOUND_OURS;
+    else if (strcmp(theirs.label, mine->label) == 0 &&
+             memcmp(theirs.tag, mine->tag, sizeof mine->tag) == 0)
+        *found = FOUND_SAME;
+    else
+        return conflict(r, s, mine, &theirs, err);
+    return store_confirm(repo_store(r), key, err);
+}
+
+int wal_object_put(struct repo *r, const struct wal_source *s, unsigned threads, enum wal_put *done,
+                   struct err *err)
+{
+    struct object_head head = {.kind = is_segment(s->file) ? OBJECT_WAL : OBJECT_WAL_OTHER};
+    AUTO(buf_free) struct buf key = BUF_INIT;
+    enum found found;
+
+    TRY(name_wal(&key, repo_cluster(r), s->system_id, s->major, s->file, err));
+    TRY(label_wal(head.label, s->system_id, s->file, err));
+    TRY(content_tag(r, s, head.tag, err));
+    memcpy(head.repo_id, repo_id(r), sizeof head.repo_id);
+    if (write_object(r, s, key.p, STORE_CREATE_ONLY, &head, threads, err) == 0) {
+        *done = WAL_STORED;
+        return 0;
+    }
+    if (err->code != ERR_EXISTS)
+        return -1;
+    err_clear(err);
+    TRY(examine(r, s, key.p, &head, &found, err));
+    *done = found == FOUND_OURS ? WAL_STORED
+                                : (found == FOUND_SAME ? WAL_WAS_THERE : WAL_REPLACED_BROKEN);
+    if (found == FOUND_BROKEN)
+        return write_object(r, s, key.p, STORE_REPLACE, &head, threads, err);
+    return 0;
+}
