@@ -92,7 +92,7 @@ static int take_head(struct wal_chain *c, const struct wal_index *ix, enum wal_c
         return 0;
     }
     if (ix->flags & WAL_INDEX_HEAD_ABANDONED) {
-        c->carry_total = 0;
+        c->carry_total = c->carry_seen = 0;
         return 0;
     }
     if (ix->head_len != missing)

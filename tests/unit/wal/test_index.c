@@ -235,6 +235,8 @@ static void a_record_lost_in_a_crash_never_happened(void **state)
         m.last = before;
         m.flags = WAL_PAGE_OVERWRITE;
         wal_make_commit(&m, 5, noon);
+        wal_make_switch(&m);
+        wal_make_commit(&m, 6, noon);
         for (size_t i = 0; i < wal_make_count(&m); i++) {
             AUTO(wal_index_free) struct wal_index ix;
             AUTO(wal_index_free) struct wal_index crossing = {0};
@@ -245,7 +247,7 @@ static void a_record_lost_in_a_crash_never_happened(void **state)
             OK(wal_chain_add(&c, &ix, &what, &crossing, &err), &err);
             assert_int_equal(what, WAL_CROSSING_NONE);
         }
-        assert_int_equal(commits, 2);
+        assert_int_equal(commits, 3);
         assert_int_equal(c.last, m.last);
     }
 }
