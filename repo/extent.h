@@ -64,7 +64,8 @@ struct map_walk {
     uint32_t unit;
     uint64_t length, pages_total, pages_seen, extents_left;
     uint32_t n_sets;
-    uint64_t *next_addr;
+    uint64_t *next_addr; /* per set: end of its previous extent */
+    uint64_t few[4];     /* what next_addr points to where that is enough: do not copy the struct */
 };
 int map_begin(struct map_walk *w, const void *map, size_t len, uint32_t n_sets,
               struct err *err) MUST_CHECK;

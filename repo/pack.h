@@ -33,6 +33,7 @@ int set_new(struct set **s, struct repo *r, const char *label, const struct set_
             struct err *err) MUST_CHECK;
 void set_free(struct set **s);
 const char *set_label(const struct set *s);
+struct repo *set_repo(const struct set *s);
 uint64_t set_stored_bytes(const struct set *s); /* of finished packs; any thread */
 /* Finished data and metadata packs in ascending order of number; stable once all packers are
  * closed. */
