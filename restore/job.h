@@ -19,7 +19,7 @@ struct restore_job {
     struct site site;
     struct layout layout;
     char *config_path; /* absolute */
-    char *conf_path;   /* the postgresql.conf that will hold: absolute, or in the data directory */
+    char *conf_path;   /* the postgresql.conf that will hold; absolute */
     uint32_t timeline; /* for recovery_target_timeline; 0: latest */
 };
 void restore_job_free(struct restore_job **job);
@@ -29,9 +29,10 @@ void restore_job_free(struct restore_job **job);
 int plan_choose(const struct restore_request *q, struct restore_plan *plan,
                 struct err *err) MUST_CHECK;
 
-/* start.c: how to start the result. conf: the postgresql.conf to use, as in the job. */
+/* start.c: how to start the result. tell_all: name every file, because the configuration names
+ * the original's. */
 void start_command(const struct layout *l, const struct pubinfo *pub,
-                   const struct backup_info *info, struct buf *out);
+                   const struct backup_info *info, bool tell_all, struct buf *out);
 /* The postgresql.conf that the server will read; NULL: it has none that is known. Caller frees. */
 char *start_conf(const struct layout *l, const struct backup_info *info);
 

@@ -178,6 +178,35 @@ static void add_limits(struct buf *out, const struct pg_control *c, const struct
     }
 }
 
+/* ---- files that the configuration names ---- */
+
+static bool find_setting(const struct buf *main_conf, const struct buf *auto_conf, const char *name,
+                         struct buf *value)
+{
+    buf_clear(value);
+    return (auto_conf->len != 0 && conf_find(auto_conf->p, auto_conf->len, name, value)) ||
+           (main_conf->len != 0 && conf_find(main_conf->p, main_conf->len, name, value));
+}
+
+/* A copy whose configuration names files of the original's data directory (Patroni writes them so)
+ * gets its own ones. */
+static void add_own_files(struct buf *out, const struct layout *l, const struct buf *main_conf,
+                          const struct buf *auto_conf)
+{
+    static const char *const names[] = {"hba_file", "ident_file"};
+    size_t len = l->original_dir == NULL ? 0 : strlen(l->original_dir);
+
+    for (size_t i = 0; len != 0 && l->side_copy && i < LENGTH(names); i++) {
+        AUTO(buf_free) struct buf value = BUF_INIT;
+        AUTO(buf_free) struct buf own = BUF_INIT;
+        if (!find_setting(main_conf, auto_conf, names[i], &value) || value.len <= len ||
+            memcmp(value.p, l->original_dir, len) != 0 || value.p[len] != '/')
+            continue;
+        buf_addf(&own, "%s%s", l->roots[ROOT_DATA].dir, buf_text(&value) + len);
+        conf_set(out, names[i], buf_text(&own));
+    }
+}
+
 /* ---- the block ---- */
 
 int recovery_settings(struct buf *out, const struct recovery_terms *t, const struct buf *main_conf,
@@ -191,6 +220,8 @@ int recovery_settings(struct buf *out, const struct recovery_terms *t, const str
     add_target(out, t);
     if (t->request->archive == RESTORE_ARCHIVE_OFF)
         conf_set(out, "archive_mode", "off");
+    if (t->layout != NULL)
+        add_own_files(out, t->layout, main_conf, auto_conf);
     if (t->control != NULL)
         add_limits(out, t->control, main_conf, auto_conf);
     return 0;
@@ -226,7 +257,7 @@ static int read_optional(int dirfd, const char *path, struct buf *out, struct er
     return -1;
 }
 
-/* The mark of the block, so that of a copy of a copy only the last one is kept. */
+/* Of a copy of a copy the switched-off archiving is not inherited. */
 static bool drop_setting(const char *name, void *unused)
 {
     return strcmp(name, "archive_mode") == 0 || conf_is_recovery_setting(name, unused);
@@ -238,11 +269,12 @@ static bool drop_recovery_only(const char *name, void *unused)
 }
 
 static int write_auto_conf(int datafd, const struct recovery_terms *t, const char *conf_path,
-                           struct err *err)
+                           bool *names_dir, struct err *err)
 {
     AUTO(buf_free) struct buf main_conf = BUF_INIT;
     AUTO(buf_free) struct buf old = BUF_INIT;
     AUTO(buf_free) struct buf kept = BUF_INIT;
+    AUTO(buf_free) struct buf dir = BUF_INIT;
 
     TRY(read_optional(datafd, conf_path, &main_conf, err));
     TRY(read_optional(datafd, "postgresql.auto.conf", &old, err));
@@ -255,14 +287,15 @@ static int write_auto_conf(int datafd, const struct recovery_terms *t, const cha
     old.len = kept.len; /* what holds without our block */
     if (kept.len != 0)
         memcpy(old.p, kept.p, kept.len);
+    *names_dir = find_setting(&main_conf, &old, "data_directory", &dir);
     TRY(recovery_settings(&kept, t, &main_conf, &old, err));
     return fs_replace(datafd, "postgresql.auto.conf", kept.p, kept.len, 0600, err);
 }
 
 int recovery_write(int datafd, const struct recovery_terms *t, const char *conf_path,
-                   struct err *err)
+                   bool *names_dir, struct err *err)
 {
-    TRY(write_auto_conf(datafd, t, conf_path, err));
+    TRY(write_auto_conf(datafd, t, conf_path, names_dir, err));
     return fs_replace(datafd, t->request->standby ? "standby.signal" : "recovery.signal", "", 0,
                       0600, err);
 }

@@ -16,9 +16,10 @@
 struct recovery_terms {
     const struct restore_request *request;
     const struct target *target;
-    uint32_t timeline;                /* to recover along; 0: "latest" */
-    const char *label;                /* of the backup, for a comment */
-    const char *config;               /* absolute path of the configuration file */
+    uint32_t timeline;  /* to recover along; 0: "latest" */
+    const char *label;  /* of the backup, for a comment */
+    const char *config; /* absolute path of the configuration file */
+    const struct layout *layout;
     const struct pg_control *control; /* of the backup; NULL: not known */
 };
 
@@ -32,10 +33,10 @@ int recovery_settings(struct buf *out, const struct recovery_terms *t, const str
 /* Appends the pause, promotion or shutdown that ends it, as lines for a person. */
 void recovery_notes(struct buf *out, const struct recovery_terms *t);
 
-/* Everything above into the data directory. conf_path: the restored postgresql.conf, relative to
- * it, or NULL. */
+/* Everything above into the data directory. conf_path: the postgresql.conf that will hold, absolute
+ * or relative to it; or NULL. *names_dir: it says data_directory itself. */
 int recovery_write(int datafd, const struct recovery_terms *t, const char *conf_path,
-                   struct err *err) MUST_CHECK;
+                   bool *names_dir, struct err *err) MUST_CHECK;
 
 /* The tablespace_map of the backup with the places of this layout; empty where it is. */
 int recovery_tablespace_map(const struct layout *l, const struct backup_info *info, unsigned major,

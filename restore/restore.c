@@ -213,11 +213,20 @@ static int note_old_wal(const struct restore_request *q, struct restore_plan *pl
     return 0;
 }
 
+static void set_start_command(struct restore_plan *plan, bool tell_all)
+{
+    AUTO(buf_free) struct buf command = BUF_INIT;
+
+    start_command(&plan->job->layout, &plan->backup, manifest_info(plan->job->manifest), tell_all,
+                  &command);
+    free(plan->start_command);
+    plan->start_command = xstrdup(buf_text(&command));
+}
+
 static int describe(const struct restore_request *q, struct restore_plan *plan, struct err *err)
 {
     struct restore_job *job = plan->job;
     const struct backup_info *info = manifest_info(job->manifest);
-    AUTO(buf_free) struct buf command = BUF_INIT;
     const char *zone = backup_info_get(info, "TimeZone");
 
     plan->files = plan->backup.files;
@@ -227,8 +236,7 @@ static int describe(const struct restore_request *q, struct restore_plan *plan, 
     job->config_path = realpath(q->config->path, NULL);
     if (job->config_path == NULL)
         return err_sys(err, "cannot resolve the configuration file \"%s\"", q->config->path);
-    start_command(&job->layout, &plan->backup, info, &command);
-    plan->start_command = xstrdup(buf_text(&command));
+    set_start_command(plan, false);
     choose_timeline(q, plan);
     add_notes(q, plan);
     TRY(note_old_wal(q, plan, err));
@@ -328,15 +336,20 @@ static int put_settings(const struct restore_request *q, struct restore_plan *pl
         .timeline = job->timeline,
         .label = plan->label,
         .config = job->config_path,
+        .layout = &job->layout,
         .control = &control,
     };
+    bool names_dir = false;
 
     TRY(control_read(datafd, CONTROL_ASIDE, NULL, &control, err));
     if (control.system_id != plan->backup.system_id)
         return err_set(
             err, ERR_FOREIGN, "the restored pg_control has system identifier %llu, the backup %llu",
             (unsigned long long)control.system_id, (unsigned long long)plan->backup.system_id);
-    return recovery_write(datafd, &terms, job->conf_path, err);
+    TRY(recovery_write(datafd, &terms, job->conf_path, &names_dir, err));
+    if (names_dir && job->layout.side_copy)
+        set_start_command(plan, true);
+    return 0;
 }
 
 /* Everything into the directory, which cannot be started before the last step. */

@@ -35,13 +35,16 @@ static struct pid_file parse_pid_file(const char *text)
 {
     struct pid_file f = {strtol(text, NULL, 10), -1};
     const char *shm = line_of(text, 7);
-    unsigned long key;
-    int id;
+    char *id, *end;
 
-    if (shm != NULL && sscanf(shm, "%lu %d", &key, &id) == 2)
-        f.shm_id = id;
     if (f.pid < 0) /* a standalone backend writes its pid negated */
         f.pid = -f.pid;
+    if (shm == NULL)
+        return f;
+    strtoul(shm, &id, 10); /* the key */
+    f.shm_id = (int)strtol(id, &end, 10);
+    if (end == id)
+        f.shm_id = -1;
     return f;
 }
 

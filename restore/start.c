@@ -113,9 +113,10 @@ static void add_file_setting(struct buf *options, const struct layout *l,
 }
 
 void start_command(const struct layout *l, const struct pubinfo *pub,
-                   const struct backup_info *info, struct buf *out)
+                   const struct backup_info *info, bool tell_all, struct buf *out)
 {
     AUTO(mem_free) char *conf = start_conf(l, info);
+    AUTO(mem_free) char *usual = xasprintf("%s/postgresql.conf", l->roots[ROOT_DATA].dir);
     AUTO(buf_free) struct buf options = BUF_INIT;
     const char *data = l->roots[ROOT_DATA].dir;
     bool from_copy = is_inside(conf, l->roots[ROOT_CONFIG].dir);
@@ -125,7 +126,7 @@ void start_command(const struct layout *l, const struct pubinfo *pub,
     add_pg_ctl(out, pub->pg_version / 10000);
     buf_adds(out, " -D ");
     add_word(out, data);
-    if (from_copy || !is_inside(conf, data)) {
+    if (tell_all || strcmp(conf, usual) != 0) {
         add_setting(&options, "config_file", conf);
         add_setting(&options, "data_directory", data);
         add_file_setting(&options, l, info, "hba_file");
