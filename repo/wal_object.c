@@ -188,7 +188,7 @@ int wal_object_put(struct repo *r, const struct wal_source *s, unsigned threads,
 {
     struct object_head head = {.kind = is_segment(s->file) ? OBJECT_WAL : OBJECT_WAL_OTHER};
     AUTO(buf_free) struct buf key = BUF_INIT;
-    enum found found;
+    enum found found = FOUND_BROKEN;
 
     TRY(name_wal(&key, repo_cluster(r), s->system_id, s->major, s->file, err));
     TRY(label_wal(head.label, s->system_id, s->file, err));
