@@ -213,8 +213,8 @@ static int visit(struct fetch *f, const struct entry *e, struct err *err)
         TRY(sweep_visit(f->sweep, e, root, rel, &found, err));
     switch (e->type) {
     case ENTRY_DIR:
-        if (root == ROOT_DATA && strcmp(rel, "pg_wal") == 0)
-            return 0; /* made before, perhaps as a link */
+        if (root == ROOT_DATA && strcmp(rel, "pg_wal") == 0) /* made before, perhaps as a link */
+            return fit_dir(f, e, f->t->layout->roots[ROOT_WAL].fd, ".", err);
         return make_dir(f, e, root, rel, found, err);
     case ENTRY_LINK:
         return make_link(f, e, root, rel, found, err);

@@ -244,6 +244,13 @@ void recovery_notes(struct buf *out, const struct recovery_terms *t)
 
 /* ---- files ---- */
 
+mode_t recovery_file_mode(int datafd)
+{
+    struct stat st;
+
+    return fstat(datafd, &st) == 0 && (st.st_mode & S_IRGRP) != 0 ? 0640 : 0600;
+}
+
 /* A file that need not exist, replaced into *out. */
 static int read_optional(int dirfd, const char *path, struct buf *out, struct err *err)
 {
@@ -289,7 +296,8 @@ static int write_auto_conf(int datafd, const struct recovery_terms *t, const cha
         memcpy(old.p, kept.p, kept.len);
     *names_dir = find_setting(&main_conf, &old, "data_directory", &dir);
     TRY(recovery_settings(&kept, t, &main_conf, &old, err));
-    return fs_replace(datafd, "postgresql.auto.conf", kept.p, kept.len, 0600, err);
+    return fs_replace(datafd, "postgresql.auto.conf", kept.p, kept.len, recovery_file_mode(datafd),
+                      err);
 }
 
 int recovery_write(int datafd, const struct recovery_terms *t, const char *conf_path,
@@ -297,7 +305,7 @@ int recovery_write(int datafd, const struct recovery_terms *t, const char *conf_
 {
     TRY(write_auto_conf(datafd, t, conf_path, names_dir, err));
     return fs_replace(datafd, t->request->standby ? "standby.signal" : "recovery.signal", "", 0,
-                      0600, err);
+                      recovery_file_mode(datafd), err);
 }
 
 int recovery_tablespace_map(const struct layout *l, const struct backup_info *info, unsigned major,

@@ -38,6 +38,10 @@ void recovery_notes(struct buf *out, const struct recovery_terms *t);
 int recovery_write(int datafd, const struct recovery_terms *t, const char *conf_path,
                    bool *names_dir, struct err *err) MUST_CHECK;
 
+/* The mode of a file that PostgreSQL itself would make there: 0640 where the directory lets the
+ * group in (initdb --allow-group-access), else 0600. */
+mode_t recovery_file_mode(int datafd);
+
 /* The tablespace_map of the backup with the places of this layout; empty where it is. */
 int recovery_tablespace_map(const struct layout *l, const struct backup_info *info, unsigned major,
                             struct buf *out, struct err *err) MUST_CHECK;

@@ -308,7 +308,7 @@ static int put_text(int datafd, const char *name, const struct buf *text,
 {
     if (text->len == 0)
         return 0;
-    TRY(fs_replace(datafd, name, text->p, text->len, 0600, err));
+    TRY(fs_replace(datafd, name, text->p, text->len, recovery_file_mode(datafd), err));
     return pgmanifest_add(listing, name, text->len, clock_now_us() / 1000000,
                           crc32c(0, text->p, text->len), err);
 }

@@ -167,6 +167,9 @@ static void everything_arrives(void **state)
     assert_true((uint64_t)st.st_blocks * 512 < 8 << 20); /* zero pages take no space */
 }
 
+/* pg_control is always written anew, under its name aside, which the backup does not know. */
+enum { ALWAYS = sizeof control - 1 };
+
 static void a_second_time_nothing_is_fetched(void **state)
 {
     struct sandbox *s = *state;
@@ -175,8 +178,8 @@ static void a_second_time_nothing_is_fetched(void **state)
     OK(go(s, false, NULL, &err), &err);
     OK(go(s, true, NULL, &err), &err);
     assert_all(s);
-    assert_int_equal(s->done.bytes_fetched, 0);
-    assert_int_equal(s->done.files_removed, 0);
+    assert_int_equal(s->done.bytes_fetched, ALWAYS);
+    assert_int_equal(s->done.files_removed, 1);
 }
 
 /* ---- what delta mends ---- */
@@ -303,7 +306,7 @@ static void delta_mends_whatever_happened(void **state)
         OK(go(s, true, NULL, &err), &err);
         assert_all(s);
         OK(go(s, true, NULL, &err), &err);
-        assert_int_equal(s->done.bytes_fetched, 0);
+        assert_int_equal(s->done.bytes_fetched, ALWAYS);
     }
 }
 
@@ -341,7 +344,7 @@ static void only_what_differs_is_fetched(void **state)
     overwrite(s, "base/1/10", 5 * PAGE);
     overwrite(s, "base/1/16", 3 * PAGE);
     OK(go(s, true, NULL, &err), &err);
-    assert_int_equal(s->done.bytes_fetched, 16 * PAGE + PAGE);
+    assert_int_equal(s->done.bytes_fetched, 16 * PAGE + PAGE + ALWAYS);
 }
 
 /* ---- when something is wrong ---- */
