@@ -41,7 +41,7 @@ void large_free(struct large *l)
     free(l);
 }
 
-void task_drop(void *task)
+void copy_task_drop(void *task)
 {
     struct task *t = task;
 
@@ -57,7 +57,7 @@ static bool push(struct copy *c, struct task *t)
 {
     if (queue_push(c->tasks, t))
         return true;
-    task_drop(t);
+    copy_task_drop(t);
     return false;
 }
 
@@ -75,7 +75,7 @@ static bool push_large(struct copy *c, const struct listed *e)
         if (open)
             open = push(c, t);
         else
-            task_drop(t);
+            copy_task_drop(t);
     }
     return open;
 }
@@ -118,7 +118,7 @@ static int make_tasks(struct copy *c, struct err *err)
     if (run != NULL && open)
         push(c, TAKE(run));
     if (run != NULL)
-        task_drop(run);
+        copy_task_drop(run);
     list_end(&list);
     queue_close(c->tasks);
     return open && more < 0 ? -1 : 0;
@@ -136,7 +136,7 @@ static int work(struct copy *c, unsigned index, struct err *err)
     while (queue_pop(c->tasks, &item)) {
         int rc = worker_do(w, item, err);
 
-        task_drop(item);
+        copy_task_drop(item);
         TRY(rc);
         TRY(stop_check(c->q->stop, err));
     }
@@ -203,7 +203,7 @@ int copy_run(const struct copy_request *q, struct copy_made *made, struct err *e
     made->workers = q->workers;
     made->suspects = xcalloc(q->workers, sizeof *made->suspects);
     c.packers = xcalloc(q->workers, sizeof *c.packers);
-    c.tasks = queue_new(QUEUE_SIZE, task_drop);
+    c.tasks = queue_new(QUEUE_SIZE, copy_task_drop);
     c.rate = rate_new(q->rate_limit);
     rc = run_threads(&c, err);
     made->packer = TAKE(c.packers[0]);

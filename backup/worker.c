@@ -497,7 +497,7 @@ int worker_do(struct worker *w, struct task *t, struct err *err)
     if (last)
         large_free(l);
     if (rc == 0 || last)
-        t->large = NULL; /* counted; otherwise task_drop() counts it */
+        t->large = NULL; /* counted; otherwise copy_task_drop() counts it */
     return rc;
 }
 

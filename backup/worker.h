@@ -45,7 +45,7 @@ struct task {
     struct buf run;
     size_t files;
 };
-void task_drop(void *task);
+void copy_task_drop(void *task);
 
 struct worker;
 struct worker *worker_new(struct copy *c, unsigned index);

@@ -122,7 +122,7 @@ static void write_attributes(const struct attributes *a, struct buf *out)
     }
 }
 
-void info_write(const struct backup_info *i, const struct attributes *a, struct buf *out)
+void backup_info_write(const struct backup_info *i, const struct attributes *a, struct buf *out)
 {
     AUTO(buf_free) struct buf settings = BUF_INIT;
     AUTO(buf_free) struct buf errors = BUF_INIT;
@@ -268,7 +268,7 @@ static int parse(const void *bytes, size_t len, struct backup_info *i, struct at
     return fields_need(&f, needed, LENGTH(needed), err);
 }
 
-int info_parse(const void *bytes, size_t len, struct backup_info *i, struct attributes *a,
+int backup_info_parse(const void *bytes, size_t len, struct backup_info *i, struct attributes *a,
                struct err *err)
 {
     *i = (struct backup_info){0};

@@ -54,8 +54,8 @@ struct attributes {
 };
 void attributes_free(struct attributes *a);
 uint32_t attributes_index(struct attributes *a, uint32_t mode, const char *user, const char *group);
-void info_write(const struct backup_info *i, const struct attributes *a, struct buf *out);
-int info_parse(const void *bytes, size_t len, struct backup_info *i, struct attributes *a,
+void backup_info_write(const struct backup_info *i, const struct attributes *a, struct buf *out);
+int backup_info_parse(const void *bytes, size_t len, struct backup_info *i, struct attributes *a,
                struct err *err) MUST_CHECK;
 
 /* ---- the file table ---- */

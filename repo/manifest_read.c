@@ -179,7 +179,7 @@ static int load_private(struct manifest *m, struct err *err)
         return 0;
     TRY(manifest_object(m, &coder, &o, err));
     TRY(read_chunk(o, AT_INFO, CHUNK_INFO, &raw, err));
-    TRY(info_parse(raw.p, raw.len, &m->info, &m->attributes, err));
+    TRY(backup_info_parse(raw.p, raw.len, &m->info, &m->attributes, err));
     TRY(read_chunk(o, AT_TABLES, CHUNK_FILEIDX, &raw, err));
     TRY(file_index_parse(raw.p, raw.len, m->sets.n, &m->index, err));
     m->has_tables = true;

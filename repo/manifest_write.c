@@ -303,7 +303,7 @@ static int add_private(struct manifest_writer *w, struct object_writer *o,
 {
     AUTO(buf_free) struct buf b = BUF_INIT;
 
-    info_write(info, &w->attributes, &b);
+    backup_info_write(info, &w->attributes, &b);
     TRY(object_add(o, CHUNK_INFO, CHUNK_PRIVATE, 1, b.p, b.len, NULL, err));
     place_held(w);
     buf_clear(&b);
