@@ -1,0 +1,32 @@
+/*
+ * marks.h - what the marks of lease.h share, and the marks beyond the protocols: hold, and taking a
+ * tombstone back.
+ *
+ * A mark (object kind 10: fence, tombstone, hold) is trusted for its presence only: a damaged one
+ * counts like any other. It also says when and why it was made, for people. The first of several
+ * equal marks stays; making it again is fine, and it is durable on return, whoever made it.
+ */
+#ifndef PGBR_REPO_MARKS_H
+#define PGBR_REPO_MARKS_H
+
+#include "repo/repo.h"
+
+/* "Keep this backup whatever the policy says", with a note (may be NULL). */
+int hold_mark(struct repo *r, const char *label, const char *note, struct err *err) MUST_CHECK;
+int hold_withdraw(struct repo *r, const char *label, struct err *err) MUST_CHECK;
+int hold_seen(struct repo *r, const char *label, bool *held, struct err *err) MUST_CHECK;
+
+/* Takes the tombstone away: the backup is back, or all of it is deleted. */
+int expired_withdraw(struct repo *r, const char *label, struct err *err) MUST_CHECK;
+
+struct mark {
+    int64_t time_us; /* the maker's clock, informative; 0: not told */
+    char *reason;    /* owned; "" where none was given */
+};
+void mark_free(struct mark *m);
+/* What the mark at this key of the cluster (see names.h) says. ERR_NOT_FOUND: there is none. */
+int mark_read(struct repo *r, const char *key, struct mark *m, struct err *err) MUST_CHECK;
+/* Pure: the body (docs/format-leases.md). ERR_CORRUPT, ERR_UNSUPPORTED. */
+int mark_parse(const void *bytes, size_t len, struct mark *m, struct err *err) MUST_CHECK;
+
+#endif
