@@ -6,6 +6,7 @@
 #include "base/mem.h"
 
 enum { MAP_VERSION = 1, SETS_MAX = 1 << 20 };
+#define ADDR_END (UINT64_C(1) << (32 + MAP_CHUNK_BITS + MAP_PAGE_BITS))
 
 /* ---- building ---- */
 
@@ -134,14 +135,14 @@ int map_next(struct map_walk *w, struct extent *e, struct err *err)
     w->extents_left--;
     head = cur_uv(&w->in);
     count = cur_uv(&w->in);
-    if (w->in.bad || head / 2 >= w->n_sets || count == 0 || count > UINT32_MAX ||
-        count > w->pages_total - w->pages_seen)
+    if (w->in.bad || head / 2 >= w->n_sets || head == SET_ZERO * 2 + 1 || count == 0 ||
+        count > UINT32_MAX || count > w->pages_total - w->pages_seen)
         return err_set(err, ERR_CORRUPT, "map with an extent of %llu pages in set %llu",
                        (unsigned long long)count, (unsigned long long)head / 2);
     e->set = (uint32_t)(head / 2);
     e->count = (uint32_t)count;
     e->addr = w->next_addr[e->set] + (uint64_t)((head & 1) != 0 ? cur_sv(&w->in) : 0);
-    if (w->in.bad || (e->set != SET_ZERO && e->addr + count > UINT64_C(1) << 48))
+    if (w->in.bad || (e->set != SET_ZERO && (e->addr >= ADDR_END || count > ADDR_END - e->addr)))
         return err_set(err, ERR_CORRUPT, "map with an address beyond all packs");
     w->next_addr[e->set] = e->addr + count;
     w->pages_seen += count;
