@@ -2,111 +2,53 @@
 #include "cli/app.h"
 
 #include <errno.h>
-#include <grp.h>
 #include <pthread.h>
-#include <pwd.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/fs.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "cli/user.h"
+
+int app_arguments(struct app *app, int argc, char **argv, struct arguments *args,
+                  option_fn *on_option, void *ctx, struct err *err)
+{
+    TRY(arguments_read(app->command, argc, argv, args, on_option, ctx, err));
+    if (args->config != NULL)
+        app->config_path = args->config;
+    app->quiet |= args->quiet;
+    return 0;
+}
 
 int app_config(struct app *app, struct err *err)
 {
+    const struct config *c;
+
     if (app->config != NULL)
         return 0;
-    TRY(config_load(app->config_path, &app->config, err));
-    log_setup(app->config->log_format, app->quiet ? LOG_WARNING : app->config->log_level);
+    if (config_load(app->config_path, &app->config, err) != 0) {
+        if (err->code == ERR_NOT_FOUND)
+            err_set(err, ERR_CONFIG,
+                    "there is no configuration \"%s\"; name another with -c, or write one: \"man "
+                    "pgbr.yml\" has an example",
+                    app->config_path);
+        err->code = ERR_CONFIG;
+        return -1;
+    }
+    c = app->config;
+    log_setup(c->log_format, app->quiet ? MIN_OF(c->log_level, LOG_WARNING) : c->log_level);
     app->config_absolute = realpath(app->config_path, NULL);
-    for (size_t i = 0; i < app->config->n_notes; i++) {
-        if (app->config->notes[i].warning)
-            log_warning("%s", app->config->notes[i].text);
+    if (app->config_absolute == NULL)
+        app->config_absolute = xstrdup(app->config_path);
+    for (size_t i = 0; i < c->n_notes; i++) {
+        if (c->notes[i].warning)
+            log_warning("%s", c->notes[i].text);
         else
-            log_debug("%s", app->config->notes[i].text);
+            log_debug("%s", c->notes[i].text);
     }
-    return 0;
-}
-
-/* ---- the right user ---- */
-
-static int find_user(const struct app *app, const struct cluster_config *cluster,
-                     struct passwd *found, char *text, size_t size, struct err *err)
-{
-    struct passwd *entry = NULL;
-    struct stat st;
-
-    if (app->config->user != NULL) {
-        if (getpwnam_r(app->config->user, found, text, size, &entry) != 0 || entry == NULL)
-            return err_set(err, ERR_CONFIG, "\"%s\": there is no user \"%s\"", app->config->path,
-                           app->config->user);
-        return 0;
-    }
-    if (cluster->data != NULL && stat(cluster->data, &st) == 0 && st.st_uid != 0) {
-        if (getpwuid_r(st.st_uid, found, text, size, &entry) == 0 && entry != NULL)
-            return 0;
-        return err_set(err, ERR_CONFIG, "the owner of \"%s\", uid %u, has no name", cluster->data,
-                       st.st_uid);
-    }
-    if (getpwnam_r("postgres", found, text, size, &entry) == 0 && entry != NULL)
-        return 0;
-    return err_set(
-        err, ERR_CONFIG,
-        "pgbr does not work as root, and there is neither a data directory whose owner it "
-        "could become nor a user \"postgres\"; set \"user\" in \"%s\"",
-        app->config->path);
-}
-
-/* Directories that only root may create, handed to the user who will work in them. */
-static int give_directory(const char *path, const struct passwd *user, struct err *err)
-{
-    struct stat st;
-
-    if (stat(path, &st) == 0)
-        return 0;
-    TRY(fs_mkdirs(path, 0700, err));
-    if (chown(path, user->pw_uid, user->pw_gid) != 0)
-        return err_sys(err, "cannot give \"%s\" to user \"%s\"", path, user->pw_name);
-    return 0;
-}
-
-static int give_directories(const struct app *app, const struct cluster_config *cluster,
-                            const struct passwd *user, struct err *err)
-{
-    TRY(give_directory(app->config->state_dir, user, err));
-    for (size_t i = 0; i < cluster->n_repos; i++) {
-        AUTO(repo_config_free) struct repo_config repo = {0};
-
-        TRY(config_repo(app->config, cluster, cluster->repos[i], &repo, err));
-        if (repo.type == CONFIG_REPO_POSIX)
-            TRY(give_directory(repo.path, user, err));
-    }
-    return 0;
-}
-
-static int become_user(const struct app *app, const struct cluster_config *cluster, struct err *err)
-{
-    struct passwd user;
-    char text[4096];
-
-    if (geteuid() != 0)
-        return 0;
-    TRY(find_user(app, cluster, &user, text, sizeof text, err));
-    if (user.pw_uid == 0)
-        return err_set(err, ERR_CONFIG,
-                       "pgbr does not work as root; set another \"user\" in \"%s\"",
-                       app->config->path);
-    TRY(give_directories(app, cluster, &user, err));
-    if (initgroups(user.pw_name, user.pw_gid) != 0 || setgid(user.pw_gid) != 0 ||
-        setuid(user.pw_uid) != 0)
-        return err_sys(err, "cannot become user \"%s\"", user.pw_name);
-    setenv("HOME", user.pw_dir, 1);
-    setenv("USER", user.pw_name, 1);
-    setenv("LOGNAME", user.pw_name, 1);
-    log_info("started as root, working as user \"%s\"", user.pw_name);
     return 0;
 }
 
@@ -115,8 +57,25 @@ int app_cluster(struct app *app, const char *name, const struct cluster_config *
 {
     TRY(app_config(app, err));
     TRY(config_cluster(app->config, name, cluster, err));
-    log_identity((*cluster)->name, (*cluster)->instance);
-    return become_user(app, *cluster, err);
+    app_at_work(*cluster);
+    return user_become(app->config, *cluster, app->creates, err);
+}
+
+int app_clusters(struct app *app, const char *name, const struct cluster_config **list, size_t *n,
+                 struct err *err)
+{
+    TRY(app_config(app, err));
+    *n = 1;
+    if (name == NULL && app->config->n_clusters > 1) {
+        *n = app->config->n_clusters;
+        name = app->config->clusters[0].name; /* they follow each other */
+    }
+    return app_cluster(app, name, list, err);
+}
+
+void app_at_work(const struct cluster_config *cluster)
+{
+    log_identity(cluster->name, cluster->instance);
 }
 
 /* ---- signals ---- */
@@ -169,9 +128,14 @@ enum progress_mode app_progress(const struct app *app)
     return isatty(STDERR_FILENO) ? PROGRESS_TERMINAL : PROGRESS_LOG;
 }
 
+char *app_catalog_path(const struct app *app)
+{
+    return xasprintf("%s/catalog.db", app->config->state_dir);
+}
+
 struct catalog *app_catalog(struct app *app)
 {
-    AUTO(mem_free) char *path = xasprintf("%s/catalog.db", app->config->state_dir);
+    AUTO(mem_free) char *path = app_catalog_path(app);
     struct catalog *c = NULL;
     struct err err = {0};
 
@@ -181,41 +145,30 @@ struct catalog *app_catalog(struct app *app)
     return NULL;
 }
 
-int app_arguments(int argc, char **argv, const struct option *options, int max,
-                  struct arguments *args,
-                  int (*on_option)(void *ctx, int option, const char *value, struct err *err),
-                  void *ctx, const char *usage, struct err *err)
+/* A path as the shell reads it, with "%" doubled for PostgreSQL. */
+static void add_path(struct buf *out, const char *path)
 {
-    args->n = 0;
-    optind = 0; /* start anew */
-    for (int c; (c = getopt_long(argc, argv, ":", options, NULL)) != -1;) {
-        if (c == '?')
-            return err_set(err, ERR_USAGE, "unknown option \"%s\"; usage: pgbr %s",
-                           argv[optind - 1], usage);
-        if (c == ':')
-            return err_set(err, ERR_USAGE, "option \"%s\" needs a value; usage: pgbr %s",
-                           argv[optind - 1], usage);
-        TRY(on_option(ctx, c, optarg, err));
+    static const char plain[] =
+        "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789/._-+,:@%";
+    bool quoted = path[strspn(path, plain)] != '\0';
+
+    if (quoted)
+        buf_addc(out, '"');
+    for (const char *c = path; *c != '\0'; c++) {
+        if (strchr("\"\\$`", *c) != NULL)
+            buf_addc(out, '\\');
+        if (*c == '%')
+            buf_addc(out, '%');
+        buf_addc(out, *c);
     }
-    for (; optind < argc; optind++) {
-        if (args->n == max)
-            return err_set(err, ERR_USAGE, "unexpected \"%s\"; usage: pgbr %s", argv[optind],
-                           usage);
-        args->words[args->n++] = argv[optind];
-    }
-    return 0;
+    if (quoted)
+        buf_addc(out, '"');
 }
 
-int parse_count(const char *text, const char *what, unsigned max, unsigned *out, struct err *err)
+void app_archive_command(const struct app *app, const char *cluster, struct buf *out)
 {
-    char *end;
-    unsigned long value;
-
-    errno = 0;
-    value = strtoul(text, &end, 10);
-    if (errno != 0 || end == text || *end != '\0' || text[0] == '-' || value == 0 || value > max)
-        return err_set(err, ERR_USAGE, "%s must be a number from 1 to %u, not \"%s\"", what, max,
-                       text);
-    *out = (unsigned)value;
-    return 0;
+    add_path(out, app->program);
+    buf_adds(out, " -c ");
+    add_path(out, app->config_absolute);
+    buf_addf(out, " archive-push %s %%p", cluster);
 }

@@ -1,21 +1,15 @@
-/* cmd_init.c - pgbr init [CLUSTER] [--accept-new-system-id] - create what is missing, say what to
- * set. */
+/* cmd_init.c - pgbr init [CLUSTER] - create what is missing, say what to set. */
+#include <fcntl.h>
 #include <stdio.h>
-#include <string.h>
 
+#include "base/fs.h"
 #include "base/log.h"
-#include "base/mem.h"
 #include "cli/app.h"
+#include "postgres/conf.h"
 #include "postgres/conn.h"
 #include "postgres/control.h"
 #include "postgres/server.h"
 #include "postgres/version.h"
-
-#include <fcntl.h>
-
-#include "base/fs.h"
-
-static const char usage[] = "init [CLUSTER] [--accept-new-system-id]";
 
 static int on_option(void *ctx, int option, const char *value, struct err *err)
 {
@@ -24,24 +18,27 @@ static int on_option(void *ctx, int option, const char *value, struct err *err)
     return 0;
 }
 
+static int identity_of_directory(const char *path, struct identity *id, struct err *err)
+{
+    AUTO(fd_close) int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    struct pg_control control;
+
+    if (fd < 0)
+        return err_sys(err, "data directory \"%s\"", path);
+    if (control_read(fd, CONTROL_PATH, NULL, &control, err) != 0)
+        return err_context(err, "data directory \"%s\"", path);
+    *id = (struct identity){control.system_id, control.version->major};
+    return 0;
+}
+
 /* Whose cluster it is: asked from its control file, or from the server where that is out of reach.
  */
 static int identify(const struct cluster_config *cluster, struct identity *id, struct err *err)
 {
     AUTO(pg_close) struct pg *pg = NULL;
-    AUTO(fd_close) int fd = -1;
-    struct pg_control control;
 
-    if (cluster->data != NULL) {
-        fd = open(cluster->data, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-        if (fd >= 0 && control_read(fd, CONTROL_PATH, NULL, &control, err) == 0) {
-            *id = (struct identity){control.system_id, control.version->major};
-            return 0;
-        }
-        if (fd >= 0)
-            return err_context(err, "data directory \"%s\"", cluster->data);
-        return err_sys(err, "data directory \"%s\"", cluster->data);
-    }
+    if (cluster->data != NULL)
+        return identity_of_directory(cluster->data, id, err);
     TRY(pg_connect(&pg, cluster->connection, 10, err));
     id->major = pg_major(pg);
     return pg_system_id(pg, &id->system_id, err);
@@ -78,6 +75,9 @@ static int init_repos(struct app *app, const struct cluster_config *cluster,
         printf("repository \"%s\" (%s, %s) %s\n", repo_name(repo), store_where(repo_store(repo)),
                repo_encrypted(repo) ? "encrypted" : "not encrypted",
                created ? "created" : "is ready");
+        if (created && repo_encrypted(repo))
+            printf("  keep a copy of its passphrase or key file far from this host: without it "
+                   "nothing here can be read\n");
     }
     return 0;
 }
@@ -96,24 +96,47 @@ static void record(struct app *app, const struct cluster_config *cluster, const 
         log_warning("not recorded in the catalog: %s", err.msg);
 }
 
-int cmd_init(struct app *app, int argc, char **argv, struct err *err)
+static void say_what_to_set(const struct app *app, const struct cluster_config *cluster)
 {
-    static const struct option options[] = {{"accept-new-system-id", no_argument, NULL, 'a'},
-                                            {NULL, 0, NULL, 0}};
+    AUTO(buf_free) struct buf command = BUF_INIT;
+    AUTO(buf_free) struct buf line = BUF_INIT;
+
+    app_archive_command(app, cluster->name, &command);
+    conf_set(&line, "archive_command", buf_text(&command));
+    printf("\nset in postgresql.conf (archive_mode needs a restart):\n"
+           "  archive_mode = on\n"
+           "  %s"
+           "then \"pgbr check %s\" tells whether all is well\n",
+           buf_text(&line), cluster->name);
+}
+
+static int run(struct app *app, int argc, char **argv, struct err *err)
+{
     const struct cluster_config *cluster;
     bool accept_new = false;
     struct arguments args;
     struct identity id;
 
-    TRY(app_arguments(argc, argv, options, 1, &args, on_option, &accept_new, usage, err));
+    app->creates = true;
+    TRY(app_arguments(app, argc, argv, &args, on_option, &accept_new, err));
     TRY(app_cluster(app, args.n == 1 ? args.words[0] : NULL, &cluster, err));
     TRY(identify(cluster, &id, err));
     TRY(init_repos(app, cluster, &id, accept_new, err));
     record(app, cluster, &id);
-    printf("\nset in postgresql.conf (archive_mode needs a restart):\n"
-           "  archive_mode = on\n"
-           "  archive_command = '\"%s\" -c \"%s\" archive-push %s \"%%p\"'\n"
-           "then \"pgbr check %s\" tells whether all is well\n",
-           app->program, app->config_absolute, cluster->name, cluster->name);
+    say_what_to_set(app, cluster);
     return 0;
 }
+
+static const struct option_row options[] = {
+    {'a', "accept-new-system-id", NULL,
+     "the cluster under this name has become another one (pg_upgrade, a new initdb)"},
+    {0},
+};
+const struct command command_init = {
+    .name = "init",
+    .run = run,
+    .words = "[CLUSTER]",
+    .max_words = 1,
+    .summary = "create the repositories of a cluster, show the archive_command to set",
+    .options = options,
+};

@@ -1,27 +1,18 @@
-/* cmd_restore.c - pgbr restore [CLUSTER] [--target-… …] - bring a cluster back to any moment. */
+/* cmd_restore.c - pgbr restore [CLUSTER] - bring a cluster back to any moment. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/clock.h"
-#include "base/log.h"
 #include "base/mem.h"
 #include "cli/app.h"
 #include "cli/show.h"
 #include "restore/restore.h"
 
-static const char usage[] =
-    "restore [CLUSTER] [--target-time T | --target-lsn L | --target-xid X | --target-name N | "
-    "--target immediate|latest] [--exclusive] [--target-timeline latest|current|N] "
-    "[--target-action pause|promote|shutdown] [--set LABEL] [--repo NAME] [--data-dir DIR] "
-    "[--wal-dir DIR] [--tablespace-map OLD=NEW] [--standby] [--archive on|off] [--delta] [--plan] "
-    "[--force] [--workers N] [--json]";
-
 enum { MOVES_MAX = 1000 };
 
 struct wanted {
     struct restore_request q;
-    const char *time; /* parsed when the configuration's time zone is known */
     struct tablespace_move *moves;
     bool json;
 };
@@ -29,7 +20,9 @@ struct wanted {
 static int set_kind(struct wanted *w, enum target_kind kind, struct err *err)
 {
     if (w->q.target.kind != TARGET_LATEST)
-        return err_set(err, ERR_USAGE, "only one --target-… can be given; usage: pgbr %s", usage);
+        return err_set(err, ERR_USAGE,
+                       "only one of --target-time, --target-lsn, --target-xid, --target-name and "
+                       "--target can be given");
     w->q.target.kind = kind;
     return 0;
 }
@@ -49,7 +42,8 @@ static int set_plain_target(struct wanted *w, const char *value, struct err *err
         return 0;
     if (strcmp(value, "immediate") == 0)
         return set_kind(w, TARGET_IMMEDIATE, err);
-    return err_set(err, ERR_USAGE, "--target is \"immediate\" or \"latest\", not \"%s\"", value);
+    return err_set(err, ERR_USAGE, "--target is \"immediate\" or \"latest\", not \"%.100s\"",
+                   value);
 }
 
 static int add_move(struct wanted *w, const char *value, struct err *err)
@@ -59,7 +53,7 @@ static int add_move(struct wanted *w, const char *value, struct err *err)
     if (equals == NULL || equals == value || equals[1] != '/')
         return err_set(err, ERR_USAGE,
                        "--tablespace-map takes OLD=NEW, OLD a name, an OID or a location, NEW an "
-                       "absolute path; not \"%s\"",
+                       "absolute path; not \"%.100s\"",
                        value);
     if (w->q.n_moves == MOVES_MAX)
         return err_set(err, ERR_USAGE, "more than %d tablespaces", MOVES_MAX);
@@ -73,7 +67,7 @@ static int add_move(struct wanted *w, const char *value, struct err *err)
 static int absolute(const char *option, const char *value, const char **out, struct err *err)
 {
     if (value[0] != '/')
-        return err_set(err, ERR_USAGE, "%s takes an absolute path, not \"%s\"", option, value);
+        return err_set(err, ERR_USAGE, "%s takes an absolute path, not \"%.100s\"", option, value);
     *out = value;
     return 0;
 }
@@ -88,7 +82,7 @@ static int set_action(struct wanted *w, const char *value, struct err *err)
         w->q.action = ACTION_SHUTDOWN;
     else
         return err_set(err, ERR_USAGE,
-                       "--target-action is \"pause\", \"promote\" or \"shutdown\", not \"%s\"",
+                       "--target-action is \"pause\", \"promote\" or \"shutdown\", not \"%.100s\"",
                        value);
     return 0;
 }
@@ -96,17 +90,17 @@ static int set_action(struct wanted *w, const char *value, struct err *err)
 static int set_archive(struct wanted *w, const char *value, struct err *err)
 {
     if (strcmp(value, "on") != 0 && strcmp(value, "off") != 0)
-        return err_set(err, ERR_USAGE, "--archive is \"on\" or \"off\", not \"%s\"", value);
+        return err_set(err, ERR_USAGE, "--archive is \"on\" or \"off\", not \"%.100s\"", value);
     w->q.archive = strcmp(value, "on") == 0 ? RESTORE_ARCHIVE_ON : RESTORE_ARCHIVE_OFF;
     return 0;
 }
 
-static int set_target(struct wanted *w, int option, const char *value, struct err *err)
+static int set_target(struct wanted *w, int code, const char *value, struct err *err)
 {
-    switch (option) {
+    switch (code) {
     case 't':
-        w->time = value;
-        return set_kind(w, TARGET_TIME, err);
+        TRY(set_kind(w, TARGET_TIME, err));
+        return clock_parse(value, NULL, &w->q.target.time_us, err);
     case 'l':
         TRY(set_kind(w, TARGET_LSN, err));
         return target_parse_lsn(value, &w->q.target, err);
@@ -125,11 +119,11 @@ static int set_target(struct wanted *w, int option, const char *value, struct er
     }
 }
 
-static int on_option(void *ctx, int option, const char *value, struct err *err)
+static int on_option(void *ctx, int code, const char *value, struct err *err)
 {
     struct wanted *w = ctx;
 
-    switch (option) {
+    switch (code) {
     case 'a':
         return set_action(w, value, err);
     case 'A':
@@ -162,9 +156,9 @@ static int on_option(void *ctx, int option, const char *value, struct err *err)
         w->json = true;
         return 0;
     case 'w':
-        return parse_count(value, "--workers", 256, &w->q.workers, err);
+        return parse_count(value, "--workers", THREADS_MAX, &w->q.workers, err);
     default:
-        return set_target(w, option, value, err);
+        return set_target(w, code, value, err);
     }
 }
 
@@ -175,9 +169,21 @@ static void wanted_free(struct wanted *w)
     free(w->moves);
 }
 
-/* The plan is shown before anything is touched, and shall be out even when the restore fails later.
- */
-static int run(struct app *app, struct wanted *w, struct err *err)
+/* What single options cannot tell. */
+static int check_wanted(const struct wanted *w, struct err *err)
+{
+    enum target_kind kind = w->q.target.kind;
+
+    if (w->q.target.exclusive && kind != TARGET_TIME && kind != TARGET_LSN && kind != TARGET_XID)
+        return err_set(err, ERR_USAGE,
+                       "--exclusive means \"just before\" a --target-time, --target-lsn or "
+                       "--target-xid; there is none");
+    return 0;
+}
+
+/* The plan is shown before anything is touched, and shall be out even when the restore fails
+ * later. */
+static int restore(struct app *app, struct wanted *w, struct err *err)
 {
     AUTO(restore_plan_free) struct restore_plan plan = {0};
     struct progress progress = {.mode = app_progress(app)};
@@ -196,41 +202,52 @@ static int run(struct app *app, struct wanted *w, struct err *err)
     return 0;
 }
 
-int cmd_restore(struct app *app, int argc, char **argv, struct err *err)
+static int run(struct app *app, int argc, char **argv, struct err *err)
 {
-    static const struct option options[] = {
-        {"target-time", required_argument, NULL, 't'},
-        {"target-lsn", required_argument, NULL, 'l'},
-        {"target-xid", required_argument, NULL, 'x'},
-        {"target-name", required_argument, NULL, 'n'},
-        {"target", required_argument, NULL, 'T'},
-        {"exclusive", no_argument, NULL, 'e'},
-        {"target-timeline", required_argument, NULL, 'L'},
-        {"target-action", required_argument, NULL, 'a'},
-        {"set", required_argument, NULL, 's'},
-        {"repo", required_argument, NULL, 'r'},
-        {"data-dir", required_argument, NULL, 'd'},
-        {"wal-dir", required_argument, NULL, 'W'},
-        {"tablespace-map", required_argument, NULL, 'm'},
-        {"standby", no_argument, NULL, 'S'},
-        {"archive", required_argument, NULL, 'A'},
-        {"delta", no_argument, NULL, 'D'},
-        {"plan", no_argument, NULL, 'p'},
-        {"force", no_argument, NULL, 'f'},
-        {"workers", required_argument, NULL, 'w'},
-        {"json", no_argument, NULL, 'j'},
-        {NULL, 0, NULL, 0},
-    };
     AUTO(wanted_free) struct wanted w = {.q = {.stop = &app->stop, .program = app->program}};
     struct arguments args;
 
-    TRY(app_arguments(argc, argv, options, 1, &args, on_option, &w, usage, err));
+    TRY(app_arguments(app, argc, argv, &args, on_option, &w, err));
+    TRY(check_wanted(&w, err));
     TRY(app_cluster(app, args.n == 1 ? args.words[0] : NULL, &w.q.cluster, err));
     TRY(app_catch_signals(app, err));
     w.q.config = app->config;
     if (w.q.workers == 0)
         w.q.workers = w.q.cluster->workers;
-    if (w.time != NULL)
-        TRY(clock_parse(w.time, NULL, &w.q.target.time_us, err));
-    return run(app, &w, err);
+    return restore(app, &w, err);
 }
+
+static const struct option_row options[] = {
+    {'t', "target-time", "TIME", "the state at this time: '2026-11-22 14:05', '... 14:05:30+01'"},
+    {'l', "target-lsn", "LSN", "the state at this position in the WAL"},
+    {'x', "target-xid", "XID", "the state when this transaction had ended"},
+    {'n', "target-name", "NAME", "a restore point made by pg_create_restore_point()"},
+    {'T', "target", "immediate|latest",
+     "the end of the backup, or of all WAL; latest where nothing else is said"},
+    {'e', "exclusive", NULL, "stop just before the target instead of just behind it"},
+    {'L', "target-timeline", "latest|current|N", "the timeline to follow"},
+    {'a', "target-action", "pause|promote|shutdown", "what PostgreSQL does at the target"},
+    {'s', "set", "LABEL", "start from this backup instead of the newest that fits"},
+    {'r', "repo", "NAME", "from this repository; otherwise the default one, then the others"},
+    {'d', "data-dir", "DIR", "where to, instead of the configured data directory"},
+    {'W', "wal-dir", "DIR", "put the WAL there, behind a link"},
+    {'m', "tablespace-map", "OLD=NEW",
+     "put the tablespace with this name, OID or location somewhere else; may be repeated"},
+    {'S', "standby", NULL, "make a standby"},
+    {'A', "archive", "on|off", "whether the restored cluster archives its WAL (off)"},
+    {'D', "delta", NULL, "use what the directory holds; continue an interrupted restore"},
+    {'p', "plan", NULL, "tell what would be done, and do nothing"},
+    {'f', "force", NULL,
+     "replace what the directory holds, whatever it is, unless a server runs on it"},
+    {'w', "workers", "N", "threads that fetch and write"},
+    {'j', "json", NULL, "show the result as JSON"},
+    {0},
+};
+const struct command command_restore = {
+    .name = "restore",
+    .run = run,
+    .words = "[CLUSTER]",
+    .max_words = 1,
+    .summary = "bring a cluster back, to the latest or to any moment",
+    .options = options,
+};

@@ -1,5 +1,4 @@
-/* cmd_verify.c - pgbr verify [CLUSTER] [--deep] [--set LABEL] [--wal] ... - read everything back
- * and check it. */
+/* cmd_verify.c - pgbr verify [CLUSTER] - read everything back and check it. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,20 +12,17 @@
 #include "repo/verify.h"
 #include "wal/verify.h"
 
-static const char usage[] =
-    "verify [CLUSTER] [--deep] [--set LABEL] [--wal] [--repo NAME] [--workers N] [--json]";
-
 struct wanted {
     const char *repo, *label;
     bool deep, wal_only, json;
     unsigned workers;
 };
 
-static int on_option(void *ctx, int option, const char *value, struct err *err)
+static int on_option(void *ctx, int code, const char *value, struct err *err)
 {
     struct wanted *w = ctx;
 
-    switch (option) {
+    switch (code) {
     case 'r':
         w->repo = value;
         return 0;
@@ -43,7 +39,7 @@ static int on_option(void *ctx, int option, const char *value, struct err *err)
         w->json = true;
         return 0;
     default:
-        return parse_count(value, "--workers", 256, &w->workers, err);
+        return parse_count(value, "--workers", THREADS_MAX, &w->workers, err);
     }
 }
 
@@ -134,30 +130,34 @@ static void json_gap(struct json *j, const struct wal_gap *g)
     json_close(j, '}');
 }
 
-static void show_json(const struct repo *r, const struct verify_made *m, const struct wal_gap *gaps,
-                      size_t n_gaps)
+static void json_result(struct json *j, const struct repo *r, const struct verify_made *m,
+                        const struct wal_gap *gaps, size_t n_gaps)
 {
-    AUTO(buf_free) struct buf text = BUF_INIT;
-    struct json j;
-
-    json_begin(&j, &text, true);
-    json_open(&j, NULL, '{');
-    json_text(&j, "repo", repo_name(r));
-    json_uint(&j, "objects", m->objects);
-    json_uint(&j, "bytes", m->bytes);
-    json_uint(&j, "chunks", m->chunks);
-    json_uint(&j, "backups", m->backups);
-    json_open(&j, "damages", '[');
+    json_open(j, NULL, '{');
+    json_text(j, "repo", repo_name(r));
+    json_uint(j, "objects", m->objects);
+    json_uint(j, "bytes", m->bytes);
+    json_uint(j, "chunks", m->chunks);
+    json_uint(j, "backups", m->backups);
+    json_open(j, "damages", '[');
     for (size_t i = 0; i < m->n_damages; i++)
-        json_damage(&j, &m->damages[i]);
-    json_close(&j, ']');
-    json_open(&j, "gaps", '[');
+        json_damage(j, &m->damages[i]);
+    json_close(j, ']');
+    json_open(j, "gaps", '[');
     for (size_t i = 0; i < n_gaps; i++)
-        json_gap(&j, &gaps[i]);
-    json_close(&j, ']');
-    json_bool(&j, "good", m->n_damages == 0 && n_gaps == 0);
-    json_close(&j, '}');
-    printf("%s\n", buf_text(&text));
+        json_gap(j, &gaps[i]);
+    json_close(j, ']');
+    json_bool(j, "good", m->n_damages == 0 && n_gaps == 0);
+    json_close(j, '}');
+}
+
+static void json_failure(struct json *j, const char *repo, const char *why)
+{
+    json_open(j, NULL, '{');
+    json_text(j, "repo", repo);
+    json_text(j, "error", why);
+    json_bool(j, "good", false);
+    json_close(j, '}');
 }
 
 /* ---- doing ---- */
@@ -196,8 +196,41 @@ static void record(struct app *app, const struct repo *r, const struct backup_li
     }
 }
 
+/* A manifest that cannot be read hides which WAL its backup needs. */
+static void broken(void *ctx, const char *label, const struct err *why)
+{
+    struct app *app = ctx;
+
+    log_warning("backup %s cannot be read: %s", label, why->msg);
+    app->status = EXIT_WARNINGS;
+}
+
+static bool is_listed(const struct backup_list *backups, const char *label)
+{
+    for (size_t i = 0; i < backups->n; i++)
+        if (strcmp(backups->items[i].label, label) == 0)
+            return true;
+    return false;
+}
+
+/* Without a key hashes still tell what is damaged; files and pages cannot be named then. */
+static int open_repo(const struct app *app, const struct cluster_config *cluster, const char *name,
+                     bool deep, struct repo **r, struct err *err)
+{
+    struct err why;
+
+    if (config_open_repo(app->config, cluster, name, REPO_OPEN_FULL, r, err) == 0)
+        return 0;
+    if (err->code != ERR_KEY || deep)
+        return -1;
+    why = *err;
+    TRY(config_open_repo(app->config, cluster, name, REPO_OPEN_NO_KEY, r, err));
+    log_info("%s: checking by stored hashes only", why.msg);
+    return 0;
+}
+
 static int verify_repo(struct app *app, const struct cluster_config *cluster, const char *name,
-                       const struct wanted *w, struct err *err)
+                       const struct wanted *w, struct json *j, struct err *err)
 {
     AUTO(repo_close) struct repo *repo = NULL;
     AUTO(verify_made_free) struct verify_made made = {0};
@@ -210,27 +243,21 @@ static int verify_repo(struct app *app, const struct cluster_config *cluster, co
                                .stop = &app->stop,
                                .progress = &progress};
     int64_t begun = clock_monotonic_us();
-    struct err no_key = {0};
     size_t n_gaps = 0;
 
-    /* Without a key at rest hashes still tell; files and pages cannot be named then. */
-    if (config_open_repo(app->config, cluster, name, REPO_OPEN_FULL, &repo, &no_key) != 0) {
-        if (no_key.code != ERR_KEY || w->deep) {
-            *err = no_key;
-            return -1;
-        }
-        log_info("%s: checking by stored hashes only", no_key.msg);
-        TRY(config_open_repo(app->config, cluster, name, REPO_OPEN_NO_KEY, &repo, err));
-    }
+    TRY(open_repo(app, cluster, name, w->deep, &repo, err));
     q.repo = repo;
     if (!w->wal_only)
         TRY(verify_run(&q, &made, err));
-    TRY(backups_list(repo, &backups, NULL, NULL, err));
+    TRY(backups_list(repo, &backups, broken, app, err));
+    if (w->wal_only && w->label != NULL && !is_listed(&backups, w->label))
+        return err_set(err, ERR_NOT_FOUND, "repository \"%s\" has no backup \"%.100s\"", name,
+                       w->label);
     TRY(wal_find_gaps(repo, &backups, &gaps, &n_gaps, err));
     n_gaps = keep_gaps(gaps, n_gaps, w->label);
     record(app, repo, &backups, &made, w);
     if (w->json)
-        show_json(repo, &made, gaps, n_gaps);
+        json_result(j, repo, &made, gaps, n_gaps);
     else
         show_text(repo, &made, gaps, n_gaps, clock_monotonic_us() - begun, w->deep);
     if (made.n_damages != 0 || n_gaps != 0)
@@ -238,27 +265,69 @@ static int verify_repo(struct app *app, const struct cluster_config *cluster, co
     return 0;
 }
 
-int cmd_verify(struct app *app, int argc, char **argv, struct err *err)
+/* One repository that cannot be verified does not keep the others from it. */
+static int verify_all(struct app *app, const struct cluster_config *cluster, const struct wanted *w,
+                      struct json *j, struct err *err)
 {
-    static const struct option options[] = {
-        {"deep", no_argument, NULL, 'd'},
-        {"set", required_argument, NULL, 's'},
-        {"wal", no_argument, NULL, 'W'},
-        {"repo", required_argument, NULL, 'r'},
-        {"workers", required_argument, NULL, 'w'},
-        {"json", no_argument, NULL, 'j'},
-        {NULL, 0, NULL, 0},
-    };
+    int rc = 0;
+
+    for (size_t i = 0; i < cluster->n_repos; i++) {
+        struct err why = {0};
+
+        if (w->repo != NULL && strcmp(w->repo, cluster->repos[i]) != 0)
+            continue;
+        if (verify_repo(app, cluster, cluster->repos[i], w, j, &why) == 0)
+            continue;
+        if (w->json)
+            json_failure(j, cluster->repos[i], why.msg);
+        if (rc != 0)
+            log_error("%s", err->msg);
+        *err = why;
+        rc = -1;
+        if (why.code == ERR_INTERRUPTED)
+            break;
+    }
+    return rc;
+}
+
+static int run(struct app *app, int argc, char **argv, struct err *err)
+{
+    AUTO(buf_free) struct buf text = BUF_INIT;
+    AUTO(repo_config_free) struct repo_config known = {0};
     const struct cluster_config *cluster;
     struct wanted wanted = {0};
     struct arguments args;
+    struct json j;
+    int rc;
 
-    TRY(app_arguments(argc, argv, options, 1, &args, on_option, &wanted, usage, err));
+    TRY(app_arguments(app, argc, argv, &args, on_option, &wanted, err));
     TRY(app_cluster(app, args.n == 1 ? args.words[0] : NULL, &cluster, err));
-    TRY(app_catch_signals(app, err));
     if (wanted.repo != NULL)
-        return verify_repo(app, cluster, wanted.repo, &wanted, err);
-    for (size_t i = 0; i < cluster->n_repos; i++)
-        TRY(verify_repo(app, cluster, cluster->repos[i], &wanted, err));
-    return 0;
+        TRY(config_repo(app->config, cluster, wanted.repo, &known, err));
+    TRY(app_catch_signals(app, err));
+    json_begin(&j, &text, true);
+    json_open(&j, NULL, '[');
+    rc = verify_all(app, cluster, &wanted, &j, err);
+    json_close(&j, ']');
+    if (wanted.json)
+        printf("%s\n", buf_text(&text));
+    return rc;
 }
+
+static const struct option_row options[] = {
+    {'d', "deep", NULL, "also decrypt and decompress every chunk; needs the key"},
+    {'s', "set", "LABEL", "this backup only, with all that it needs"},
+    {'W', "wal", NULL, "only look whether WAL is without gaps"},
+    {'r', "repo", "NAME", "this repository only; otherwise all"},
+    {'w', "workers", "N", "threads that read and check"},
+    {'j', "json", NULL, "show the results as JSON"},
+    {0},
+};
+const struct command command_verify = {
+    .name = "verify",
+    .run = run,
+    .words = "[CLUSTER]",
+    .max_words = 1,
+    .summary = "read everything in the repositories and check it",
+    .options = options,
+};

@@ -1,4 +1,6 @@
 /* main.c - from the command line to one command. */
+#include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,72 +11,154 @@
 #include "base/mem.h"
 #include "base/version.h"
 #include "cli/app.h"
-#include "wal/get.h"
+#include "config/suggest.h"
 
-struct command {
-    const char *name;
-    command_fn *run;
-    const char *help;
+static const struct command *const commands[] = {
+    &command_init, &command_check,  &command_backup,       &command_restore,     &command_list,
+    &command_info, &command_verify, &command_archive_push, &command_archive_get, &command_catalog,
 };
-static const struct command commands[] = {
-    {"init", cmd_init, "create the repositories of a cluster, show the archive_command to set"},
-    {"check", cmd_check, "say of each part whether it works, and what to do if not"},
-    {"backup", cmd_backup, "take a backup now"},
-    {"restore", cmd_restore, "bring a cluster back, to the latest or to any moment"},
-    {"list", cmd_list, "show backups, WAL, gaps and the moments one can go back to"},
-    {"info", cmd_list, NULL},
-    {"verify", cmd_verify, "read everything in the repositories and check it"},
-    {"archive-push", cmd_archive_push, "for archive_command: store a WAL file"},
-    {"archive-get", cmd_archive_get, "for restore_command: fetch a WAL file"},
-    {"catalog", cmd_catalog, "rebuild the local catalog from the repositories"},
-};
-
-static void show_help(FILE *to)
-{
-    fprintf(to, "usage: pgbr [-c FILE] [-q] COMMAND [CLUSTER] [options]\n\ncommands:\n");
-    for (size_t i = 0; i < LENGTH(commands); i++)
-        if (commands[i].help != NULL)
-            fprintf(to, "  %-13s %s\n", commands[i].name, commands[i].help);
-    fprintf(to, "\n  -c FILE  configuration (default: $PGBR_CONFIG, else " CONFIG_DEFAULT_PATH ")\n"
-                "  -q       only warnings and errors\n"
-                "\n\"man pgbr\" tells more.\n");
-}
 
 static const struct command *find(const char *name)
 {
     for (size_t i = 0; i < LENGTH(commands); i++)
-        if (strcmp(commands[i].name, name) == 0)
-            return &commands[i];
+        if (strcmp(commands[i]->name, name) == 0)
+            return commands[i];
     return NULL;
 }
 
-static int global_options(struct app *app, int argc, char **argv, struct err *err)
+static int unknown(const char *name, struct err *err)
 {
-    static const struct option options[] = {
-        {"config", required_argument, NULL, 'c'},
-        {"quiet", no_argument, NULL, 'q'},
-        {"version", no_argument, NULL, 'v'},
-        {"help", no_argument, NULL, 'h'},
-        {NULL, 0, NULL, 0},
-    };
+    struct suggestion s = suggest_for(name);
+    char hint[112];
 
-    for (int c; (c = getopt_long(argc, argv, "+:c:qvh", options, NULL)) != -1;) {
-        if (c == 'c')
-            app->config_path = optarg;
-        else if (c == 'q')
-            app->quiet = true;
-        else if (c == 'v') {
-            printf("pgbr " PGBR_VERSION "\n");
-            exit(EXIT_DONE);
-        } else if (c == 'h') {
-            show_help(stdout);
-            exit(EXIT_DONE);
-        } else {
-            return err_set(err, ERR_USAGE, "unknown option or missing value: \"%s\"",
-                           argv[optind - 1]);
-        }
+    for (size_t i = 0; i < LENGTH(commands); i++)
+        suggest_offer(&s, commands[i]->name);
+    return err_set(err, ERR_USAGE, "unknown command \"%.100s\"%s; \"pgbr --help\" lists them", name,
+                   suggest_text(&s, hint));
+}
+
+/* ---- help ---- */
+
+static void show_commands(FILE *to)
+{
+    fprintf(to, "usage: pgbr [-c FILE] [-q] COMMAND [CLUSTER] [options]\n\ncommands:\n");
+    for (size_t i = 0; i < LENGTH(commands); i++)
+        if (commands[i]->summary != NULL)
+            fprintf(to, "  %-13s %s\n", commands[i]->name, commands[i]->summary);
+    fprintf(to,
+            "\n  -c, --config FILE  configuration (default: $PGBR_CONFIG, else " CONFIG_DEFAULT_PATH
+            ")\n"
+            "  -q, --quiet        only warnings and errors\n"
+            "      --version      show the version\n"
+            "\n\"pgbr help COMMAND\" tells its options, \"man pgbr\" everything.\n");
+}
+
+/* words: what follows "help" or --help. */
+static int show_help(int n, char **words, struct err *err)
+{
+    const struct command *command;
+
+    if (n == 0 || strcmp(words[0], "help") == 0) {
+        show_commands(stdout);
+        return 0;
     }
+    command = find(words[0]);
+    if (command == NULL)
+        return unknown(words[0], err);
+    arguments_show_help(command, stdout);
     return 0;
+}
+
+/* ---- running ---- */
+
+static int run_command(struct app *app, int argc, char **argv, struct err *err)
+{
+    if (strcmp(argv[0], "help") == 0)
+        return show_help(argc - 1, argv + 1, err);
+    app->command = find(argv[0]);
+    if (app->command == NULL)
+        return unknown(argv[0], err);
+    /* Where a program waits for the status, help must not look like success of something else. */
+    if (arguments_ask_help(argc, argv) && (app->command->failure_status == NULL || argc == 2)) {
+        arguments_show_help(app->command, stdout);
+        return 0;
+    }
+    return app->command->run(app, argc, argv, err);
+}
+
+static int run(struct app *app, int argc, char **argv, struct err *err)
+{
+    struct program_options options;
+    int next;
+
+    TRY(arguments_read_program(argc, argv, &options, &next, err));
+    if (options.config != NULL)
+        app->config_path = options.config;
+    app->quiet = options.quiet;
+    argc -= next;
+    argv += next;
+    if (options.version && argc == 0) {
+        printf("pgbr " PGBR_VERSION "\n");
+        return 0;
+    }
+    if (options.version)
+        return err_set(err, ERR_USAGE, "--version stands alone");
+    if (options.help && argc <= 1)
+        return show_help(argc, argv, err);
+    if (options.help)
+        return err_set(err, ERR_USAGE, "--help takes one command at most");
+    if (argc == 0) {
+        show_commands(stderr);
+        return err_set(err, ERR_USAGE, "no command given");
+    }
+    return run_command(app, argc, argv, err);
+}
+
+/* ---- the end ---- */
+
+/* A command line too broken to be read still has the status that its reader needs. */
+static const struct command *guess(int argc, char **argv)
+{
+    for (int i = 1; i < argc; i++) {
+        const struct command *command = find(argv[i]);
+
+        if (command != NULL && command->failure_status != NULL)
+            return command;
+    }
+    return NULL;
+}
+
+static int failure_status(const struct app *app, int argc, char **argv, const struct err *err)
+{
+    const struct command *command = app->command != NULL ? app->command : guess(argc, argv);
+    int usual = err->code == ERR_USAGE || err->code == ERR_CONFIG ? EXIT_WRONG_USE : EXIT_FAILED;
+
+    if (command != NULL && command->failure_status != NULL)
+        return command->failure_status(usual, argc, argv);
+    return usual;
+}
+
+static int finish(const struct app *app, int rc, int argc, char **argv, struct err *err)
+{
+    if (rc == 0 && app->status != EXIT_DONE && app->status != EXIT_WARNINGS)
+        return app->status;
+    if (rc == 0 && (fflush(stdout) != 0 || ferror(stdout) != 0))
+        rc = err_set(err, ERR_IO, "cannot write to standard output");
+    if (rc == 0)
+        return app->status;
+    fflush(stdout);
+    log_error("%s", err->msg);
+    return failure_status(app, argc, argv, err);
+}
+
+/* ---- the beginning ---- */
+
+/* A file opened later must not become standard output or error, into which messages go. */
+static void hold_standard_files(void)
+{
+    for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
+        if (fcntl(fd, F_GETFD) < 0 && open("/dev/null", O_RDWR) != fd)
+            _exit(EXIT_FAILED);
 }
 
 /* Settings name this program by its whole path: PostgreSQL's PATH may be another. */
@@ -86,49 +170,19 @@ static char *own_path(const char *argv0)
     return n > 0 ? xstrndup(text, (size_t)n) : xstrdup(argv0);
 }
 
-static int exit_status(const struct app *app, int rc, const struct err *err)
-{
-    if (rc == 0)
-        return app->status;
-    log_error("%s", err->msg);
-    return err->code == ERR_USAGE || err->code == ERR_CONFIG ? EXIT_WRONG_USE : EXIT_FAILED;
-}
-
-static int run(struct app *app, int argc, char **argv, struct err *err)
-{
-    const struct command *command;
-
-    TRY(global_options(app, argc, argv, err));
-    if (optind == argc) {
-        show_help(stderr);
-        return err_set(err, ERR_USAGE, "no command given");
-    }
-    argc -= optind;
-    argv += optind;
-    command = find(argv[0]);
-    if (command == NULL)
-        return err_set(err, ERR_USAGE, "unknown command \"%s\"; \"pgbr --help\" lists them",
-                       argv[0]);
-    return command->run(app, argc, argv, err);
-}
-
 int main(int argc, char **argv)
 {
-    const char *from_environment = getenv("PGBR_CONFIG");
-    struct app app = {
-        .config_path = from_environment != NULL ? from_environment : CONFIG_DEFAULT_PATH,
-        .program = own_path(argv[0]),
-    };
+    const char *told = getenv("PGBR_CONFIG");
+    struct app app = {.config_path = told != NULL && *told != '\0' ? told : CONFIG_DEFAULT_PATH};
     struct err err = {0};
     int status;
 
+    hold_standard_files();
     umask(0077);
+    signal(SIGPIPE, SIG_IGN); /* a backup outlives the reader of its messages */
     log_setup(LOG_TEXT, LOG_INFO);
-    status = exit_status(&app, run(&app, argc, argv, &err), &err);
-    if (fflush(stdout) != 0 && status == EXIT_DONE) {
-        log_error("cannot write to standard output");
-        status = EXIT_FAILED;
-    }
+    app.program = own_path(argc > 0 ? argv[0] : "pgbr");
+    status = finish(&app, run(&app, argc, argv, &err), argc, argv, &err);
     config_free(&app.config);
     free(app.config_absolute);
     free(app.program);

@@ -9,6 +9,21 @@
 #include "cli/record.h"
 #include "postgres/lsn.h"
 
+int view_open(const struct config *c, const struct cluster_config *cluster, const char *name,
+              struct repo **r, struct err *err)
+{
+    struct err why = {0};
+
+    if (config_open_repo(c, cluster, name, REPO_OPEN_QUICK, r, err) == 0)
+        return 0;
+    if (err->code != ERR_KEY)
+        return -1;
+    why = *err;
+    TRY(config_open_repo(c, cluster, name, REPO_OPEN_NO_KEY, r, err));
+    log_warning("%s; without the key the moments one can go back to are not known", why.msg);
+    return 0;
+}
+
 static void broken(void *ctx, const char *label, const struct err *why)
 {
     struct view *v = ctx;
@@ -190,10 +205,12 @@ static int record_gone(const struct view *v, const struct repo *r, struct catalo
     return 0;
 }
 
-int view_record(const struct view *v, const struct repo *r, struct catalog *c, struct err *err)
+int view_record(const struct view *v, const struct repo *r, struct catalog *c, bool anew,
+                struct err *err)
 {
     TRY(catalog_begin(c, err));
-    if (record_repo(r, c, err) == 0 && record_backups(v, r, c, err) == 0 &&
+    if ((!anew || catalog_forget(c, repo_name(r), repo_cluster(r), err) == 0) &&
+        record_repo(r, c, err) == 0 && record_backups(v, r, c, err) == 0 &&
         record_gone(v, r, c, err) == 0 && record_wal(v, r, c, err) == 0 &&
         catalog_commit(c, err) == 0)
         return 0;

@@ -9,6 +9,7 @@
 #define PGBR_CLI_VIEW_H
 
 #include "catalog/catalog.h"
+#include "config/open.h"
 #include "wal/target.h"
 #include "wal/verify.h"
 
@@ -27,10 +28,15 @@ struct view {
     size_t n_windows;
     unsigned broken; /* backups that cannot be read; each was logged */
 };
+/* Opens a repository with its key where that can be had; without it (logged) windows are not known.
+ */
+int view_open(const struct config *c, const struct cluster_config *cluster, const char *name,
+              struct repo **r, struct err *err) MUST_CHECK;
 int view_load(struct view *v, struct repo *r, const struct stop *stop, struct err *err) MUST_CHECK;
 void view_free(struct view *v);
-/* Brings the catalog's rows of this repository up to date, as one change. */
-int view_record(const struct view *v, const struct repo *r, struct catalog *c,
+/* Brings the catalog's rows of this repository up to date, as one change. anew: forgets what was
+ * there before. */
+int view_record(const struct view *v, const struct repo *r, struct catalog *c, bool anew,
                 struct err *err) MUST_CHECK;
 
 #endif

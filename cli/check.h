@@ -1,0 +1,69 @@
+/*
+ * check.h - the parts of "pgbr check", and how each says what it found.
+ *
+ * A part never fails as a whole: whatever goes wrong is one of its findings, and the next part is
+ * tried. Parts run in the order host, server, repositories, archiving; a later one uses what an
+ * earlier one learned and leaves out what cannot be tried without it.
+ */
+#ifndef PGBR_CLI_CHECK_H
+#define PGBR_CLI_CHECK_H
+
+#include "base/json.h"
+#include "cli/app.h"
+#include "postgres/facts.h"
+
+enum check_state { CHECK_OK, CHECK_WARNING, CHECK_FAILED, CHECK_STATES };
+
+struct check {
+    struct app *app;
+    const struct cluster_config *cluster;
+    const char *only; /* this repository; NULL: all */
+
+    bool json, terse; /* terse: what is well is not shown */
+    struct json j;
+    unsigned counts[CHECK_STATES];
+
+    /* learned by the server part */
+    struct pg *pg;            /* NULL: no connection */
+    struct pg *primary;       /* of a standby; NULL: cannot be reached */
+    struct pg_facts facts;    /* when has_facts */
+    bool has_facts, archives; /* archives: the settings let WAL reach pgbr */
+    /* by the repository part */
+    struct open_repos repos;
+};
+
+/* One finding. repo: which repository it is about, or NULL. todo: what a person should do, or NULL.
+ * Printed at once, or added to the JSON array. */
+void check_say(struct check *k, enum check_state state, const char *subject, const char *repo,
+               const char *todo, const char *fmt, ...) PRINTF_LIKE(6, 7);
+
+/* ---- the parts ---- */
+
+void check_host(struct check *k);         /* configuration, user, directories, catalog */
+void check_server(struct check *k);       /* connection, settings, rights, primary, clock */
+void check_repositories(struct check *k); /* key, store, clock, disk, identity, backups, gaps */
+void check_archiving(struct check *k);    /* round trip, archiver, what waits in pg_wal */
+
+/* ---- judgements, pure ---- */
+
+/* What an archive_command does, read as the shell would read it. */
+struct archive_words {
+    bool push, path;                  /* it has the words "archive-push" and "%p" */
+    char *program, *config, *cluster; /* NULL: not said */
+};
+void archive_words_read(const char *command, struct archive_words *out);
+void archive_words_free(struct archive_words *w);
+
+/* Free space: failed below need bytes, a warning below ten times that or a twentieth of the whole.
+ */
+enum check_state check_space(uint64_t free_bytes, uint64_t total_bytes, uint64_t need);
+
+/* Seconds until free_bytes are used up when waiting_bytes came together in age_s seconds; 0: cannot
+ * be said. */
+uint64_t check_forecast(uint64_t waiting_bytes, uint64_t age_s, uint64_t free_bytes);
+
+/* "63.4 GB of 250 GB free" of the file system that holds path, judged by check_space(). */
+void check_disk(struct check *k, const char *subject, const char *repo, const char *path,
+                uint64_t need);
+
+#endif
