@@ -161,13 +161,14 @@ int layout_plan(struct layout *l, const struct restore_request *q, const char *d
     add_root(l, wal_dir != NULL ? tidy_path(wal_dir)
                                 : xasprintf("%s/pg_wal", l->roots[ROOT_DATA].dir));
     add_root(l, xasprintf("%s/" CONFIG_DIR, l->roots[ROOT_DATA].dir));
+    TRY(refuse_unused_moves(q, info, err));
     TRY(plan_tablespaces(l, q, info, &lost, err));
     if (lost.len != 0)
         return err_set(err, ERR_USAGE,
                        "\"%s\" is not the directory the backup was taken from (\"%s\"), so say "
                        "where its tablespaces go:%s",
                        data_dir, original, buf_text(&lost));
-    return refuse_unused_moves(q, info, err);
+    return 0;
 }
 
 void layout_free(struct layout *l)

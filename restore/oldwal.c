@@ -87,6 +87,20 @@ static bool has_status(int fd, const char *name)
     return fs_exists(fd, ready) || fs_exists(fd, done);
 }
 
+/*
+ * A server that does not archive leaves no status files. Its WAL is not meant for the archive:
+ * above all that of a restored copy, which went its own way from the original's.
+ */
+static bool did_archive(int fd)
+{
+    AUTO(fd_close) int status = openat(fd, "archive_status", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    AUTO(names_free) struct names names = {0};
+    struct err ignored;
+
+    return status >= 0 && list_names(status, "archive_status", &names, &ignored) == 0 &&
+           names.n != 0;
+}
+
 /* Complete: the server offered it to its archiver, or went on to the next one. */
 static bool is_complete(const struct oldwal_terms *t, int fd, const struct wal_file *f,
                         const char *name)
@@ -105,6 +119,7 @@ static bool is_complete(const struct oldwal_terms *t, int fd, const struct wal_f
            is_written(t, fd, &after, next);
 }
 
+/* Of a directory whose server archived. */
 static bool is_worth_keeping(const struct oldwal_terms *t, int fd, const char *name)
 {
     struct wal_file f;
@@ -115,9 +130,9 @@ static bool is_worth_keeping(const struct oldwal_terms *t, int fd, const char *n
     case WAL_SEGMENT:
         return is_complete(t, fd, &f, name);
     case WAL_PARTIAL:
-        return is_written(t, fd, &f, name);
+        return has_status(fd, name) && is_written(t, fd, &f, name);
     case WAL_HISTORY:
-        return true;
+        return has_status(fd, name);
     case WAL_BACKUP_LABEL:
         break;
     }
@@ -178,14 +193,13 @@ static int push_missing(const struct oldwal_terms *t, int fd, const struct names
 }
 
 static int save_what_is_missing(const struct oldwal_terms *t, int fd, const struct names *names,
-                                struct err *err)
+                                unsigned *pushed, struct err *err)
 {
-    unsigned pushed = 0;
-    int result = push_missing(t, fd, names, &pushed, err);
+    int result = push_missing(t, fd, names, pushed, err);
 
-    if (pushed != 0)
-        buf_addf(t->notes, "archived %u file%s of the old pg_wal that no repository had\n", pushed,
-                 pushed == 1 ? "" : "s");
+    if (*pushed != 0)
+        buf_addf(t->notes, "archived %u file%s of the old pg_wal that no repository had\n", *pushed,
+                 *pushed == 1 ? "" : "s");
     if (result == 0)
         return 0;
     if (!t->force || err->code == ERR_INTERRUPTED)
@@ -259,6 +273,12 @@ static bool holds_wal(const struct names *names)
     return false;
 }
 
+/* Only the cluster's own directory can have WAL that belongs into its archive. */
+static bool may_archive(const struct oldwal_terms *t, int fd)
+{
+    return fd >= 0 && !t->layout->side_copy && did_archive(fd);
+}
+
 static int open_old(const struct oldwal_terms *t, int datafd, int *fd, struct err *err)
 {
     *fd = openat(datafd, "pg_wal", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -267,18 +287,19 @@ static int open_old(const struct oldwal_terms *t, int datafd, int *fd, struct er
     return 0;
 }
 
-int oldwal_archive(const struct oldwal_terms *t, int datafd, struct err *err)
+int oldwal_archive(const struct oldwal_terms *t, int datafd, unsigned *archived, struct err *err)
 {
     AUTO(names_free) struct names names = {0};
     AUTO(fd_close) int fd = -1;
 
+    *archived = 0;
     if (!site_is_same(t->site, t->pub->system_id))
         return 0;
     TRY(open_old(t, datafd, &fd, err));
-    if (fd < 0)
+    if (!may_archive(t, fd))
         return 0;
     TRY(list_names(fd, "pg_wal", &names, err));
-    return save_what_is_missing(t, fd, &names, err);
+    return save_what_is_missing(t, fd, &names, archived, err);
 }
 
 int oldwal_set_aside(const struct oldwal_terms *t, int datafd, struct err *err)
@@ -296,8 +317,8 @@ int oldwal_set_aside(const struct oldwal_terms *t, int datafd, struct err *err)
     TRY(set_aside(t, datafd, fd, &names, &where, err));
     buf_addf(t->notes,
              "the old pg_wal is now \"%s\"; remove it when you are sure that nothing in it is "
-             "needed\n",
-             where);
+             "needed (until then pg_verifybackup wants -i %s)\n",
+             where, strrchr(where, '/') + 1);
     return fs_sync_dir(datafd, ".", err);
 }
 
@@ -316,7 +337,7 @@ int oldwal_count(const struct oldwal_terms *t, unsigned *files, char last[], siz
     if (datafd < 0)
         return err_sys(err, "cannot open directory \"%s\"", data);
     TRY(open_old(t, datafd, &fd, err));
-    if (fd < 0)
+    if (!may_archive(t, fd))
         return 0;
     TRY(list_names(fd, "pg_wal", &names, err));
     for (size_t i = 0; i < names.n; i++) {

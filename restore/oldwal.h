@@ -1,9 +1,10 @@
 /*
  * oldwal.h - the pg_wal that was there before a restore, and the new one.
  *
- * It may hold the only copy of what happened last. Complete segments, history files and partial
- * segments that no repository has are archived first; then all of it is set aside under
- * WAL_ASIDE<time>, never removed.
+ * It may hold the only copy of what happened last. Where it is the cluster's own directory (not a
+ * copy of it elsewhere) and its server archived, the complete segments, history files and partial
+ * segments that no repository has are archived first: a copy's WAL went its own way and must never
+ * reach the archive. Then all of it is set aside under WAL_ASIDE<time>, never removed.
  */
 #ifndef PGBR_RESTORE_OLDWAL_H
 #define PGBR_RESTORE_OLDWAL_H
@@ -20,8 +21,10 @@ struct oldwal_terms {
     struct buf *notes;  /* what a person should read */
     unsigned *warnings; /* raised for what could not be saved */
 };
-/* Archives what no repository has, if it is this cluster's. datafd: the data directory. */
-int oldwal_archive(const struct oldwal_terms *t, int datafd, struct err *err) MUST_CHECK;
+/* Archives what no repository has, if it is this cluster's. datafd: the data directory. *archived:
+ * how many files that were. */
+int oldwal_archive(const struct oldwal_terms *t, int datafd, unsigned *archived,
+                   struct err *err) MUST_CHECK;
 /* Sets all of it aside, if there is any. */
 int oldwal_set_aside(const struct oldwal_terms *t, int datafd, struct err *err) MUST_CHECK;
 /* An empty pg_wal with archive_status, in the data directory or behind a link. */

@@ -104,10 +104,11 @@ static const char *action_name(const struct recovery_terms *t)
     case ACTION_SHUTDOWN:
         return "shutdown";
     case ACTION_PAUSE:
+        return "pause";
     case ACTION_DEFAULT:
         break;
     }
-    return "pause";
+    return t->target->kind == TARGET_LATEST ? "promote" : "pause";
 }
 
 static void add_target(struct buf *out, const struct recovery_terms *t)

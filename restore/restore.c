@@ -369,15 +369,36 @@ static int write_all(const struct restore_request *q, struct restore_plan *plan,
     return site_release(&job->layout, err);
 }
 
+/* What was just archived may lead on to where nothing led before, perhaps to a newer timeline. */
+static int look_again(const struct restore_request *q, struct restore_plan *plan, struct err *err)
+{
+    struct restore_job *job = plan->job;
+    struct reach reach;
+
+    if (plan->target.kind != TARGET_LATEST)
+        return 0;
+    wal_map_free(&job->map);
+    TRY(wal_map_load(&job->map, job->repo, plan->backup.system_id, plan->backup.pg_version / 10000,
+                     plan->backup.wal_segment_size, err));
+    TRY(target_reach(job->map, job->repo, &plan->backup, &plan->target, q->stop, &reach, err));
+    if (reach.reachable)
+        plan->reach = reach;
+    choose_timeline(q, plan);
+    return 0;
+}
+
 static int restore(const struct restore_request *q, struct restore_plan *plan, struct err *err)
 {
     struct restore_job *job = plan->job;
     struct oldwal_terms old = oldwal_terms(q, plan);
     AUTO(fd_close) int datafd = -1;
+    unsigned archived = 0;
 
     TRY(site_lock(&job->layout, &datafd, err));
     TRY(look_at_place(q, plan, err)); /* again, now that nobody else may change it */
-    TRY(oldwal_archive(&old, datafd, err));
+    TRY(oldwal_archive(&old, datafd, &archived, err));
+    if (archived != 0)
+        TRY(look_again(q, plan, err));
     TRY(site_take(&job->layout, &job->site, &plan->backup, q->delta, datafd, err));
     if (oldwal_set_aside(&old, datafd, err) != 0 || write_all(q, plan, datafd, err) != 0)
         return err_context(err, "\"%s\" is restored in part (--delta continues)", plan->data_dir);
