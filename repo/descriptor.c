@@ -183,8 +183,11 @@ int descriptor_authentic(const struct descriptor *d, const struct repo_key *key,
 bool descriptor_unknown(const struct descriptor *d, enum feature_class class,
                         char name[FEATURE_NAME_MAX + 1])
 {
-    struct cursor in = cursor_of(d->features[class].p, d->features[class].len);
+    struct cursor in;
 
+    if (d->features[class].len == 0)
+        return false;
+    in = cursor_of(d->features[class].p, d->features[class].len);
     return next_feature(&in, name);
 }
 
