@@ -1,11 +1,14 @@
 /*
- * contents.c - CONTENTS of a pack, built and parsed. Form (docs/format.md, "CONTENTS"):
+ * contents.c - CONTENTS of a pack, built and parsed (docs/format.md, "CONTENTS"):
  *
- *   uv version, u64 system id, uv major, uv timeline,
- *   uv paths, each: uv bytes shared with the path before, uv length, rest, uv file size, sv mtime -
- * the one before uv chunks, each: u8 type, XXH3-128 of the raw bytes, uv raw length, and for PAGES
- * uv path, uv runs, each: uv first block - end of the run before, uv blocks; for BUNDLE uv parts,
- * each: uv path, uv length.
+ * uv version, u64 system id, uv major, uv timeline;
+ *
+ * uv paths, each: uv bytes shared with the path before, uv length, rest, uv file size, sv mtime
+ * less the one before;
+ *
+ * uv chunks, each: u8 type, XXH3-128 of the raw bytes, uv raw length, and for PAGES: uv path, uv
+ * runs, each: uv first block less the end of the run before, uv blocks; for BUNDLE: uv parts, each:
+ * uv path, uv length.
  */
 #include <stdlib.h>
 
@@ -24,6 +27,7 @@ void contents_builder_reset(struct contents_builder *b)
     b->last_mtime_s = 0;
     b->n_paths = 0;
     b->n_chunks = 0;
+    b->text = 0;
 }
 
 void contents_builder_free(struct contents_builder *b)
@@ -46,7 +50,8 @@ static uint32_t path_number(struct contents_builder *b, const char *path, uint64
     buf_uv(&b->paths, shared);
     buf_blob(&b->paths, path + shared, len - shared);
     buf_uv(&b->paths, size);
-    buf_sv(&b->paths, mtime_s - b->last_mtime_s);
+    buf_sv(&b->paths, (int64_t)((uint64_t)mtime_s - (uint64_t)b->last_mtime_s));
+    b->text += len;
     buf_clear(&b->last_path);
     buf_add(&b->last_path, path, len);
     b->last_mtime_s = mtime_s;
@@ -79,9 +84,10 @@ void contents_add(struct contents_builder *b, enum chunk_type type, uint32_t raw
     }
 }
 
-size_t contents_size(const struct contents_builder *b)
+bool contents_full(const struct contents_builder *b)
 {
-    return b->paths.len + b->chunks.len;
+    return b->paths.len + b->chunks.len >= CHUNK_RAW_MAX / 2 ||
+           b->n_paths >= CONTENTS_PATHS_MAX / 2 || b->text >= CONTENTS_TEXT_MAX / 2;
 }
 
 void contents_finish(const struct contents_builder *b, const struct set_identity *id,
@@ -123,9 +129,10 @@ static int bad(struct err *err, const char *what)
 static int parse_paths(struct parse *p, struct err *err)
 {
     struct contents *c = p->c;
-    uint32_t n = (uint32_t)cur_uv_max(&p->in, cur_left(&p->in) / 4);
+    uint32_t n =
+        (uint32_t)cur_uv_max(&p->in, MIN_OF((size_t)CONTENTS_PATHS_MAX, cur_left(&p->in) / 4));
     const char *before = "";
-    size_t before_len = 0;
+    size_t before_len = 0, text = 0;
     int64_t mtime_s = 0;
 
     c->paths = xcalloc(n, sizeof *c->paths);
@@ -135,7 +142,9 @@ static int parse_paths(struct parse *p, struct err *err)
         size_t shared = (size_t)cur_uv_max(&p->in, before_len), len;
         const uint8_t *rest = cur_blob(&p->in, &len);
 
-        if (p->in.bad || shared + len > PATH_MAX_BYTES || memchr(rest, '\0', len) != NULL)
+        text += shared + len;
+        if (p->in.bad || shared + len > PATH_MAX_BYTES || text > CONTENTS_TEXT_MAX ||
+            memchr(rest, '\0', len) != NULL)
             return bad(err, "malformed path");
         c->paths[i] = xmalloc(shared + len + 1);
         memcpy(c->paths[i], before, shared);
@@ -156,7 +165,7 @@ static int parse_runs(struct parse *p, struct contents_chunk *k, struct err *err
     struct contents *c = p->c;
     uint64_t end = 0;
 
-    k->path = (uint32_t)cur_uv(&p->in);
+    k->path = (uint32_t)cur_uv_max(&p->in, UINT32_MAX);
     k->n_runs = (uint32_t)cur_uv_max(&p->in, CHUNK_DATA_SIZE / 512);
     k->first_run = c->n_runs;
     if (p->in.bad || k->path >= c->n_paths || k->n_runs == 0)

@@ -6,8 +6,8 @@
 #include "repo/contents_form.h"
 #include "repo/pack.h"
 
-/* One chunk of a pack is its CONTENTS, which must stay well below the limit of a chunk. */
-enum { DATA_CHUNKS_MAX = OBJECT_CHUNKS_MAX - 1, CONTENTS_MAX = CHUNK_RAW_MAX / 2 };
+/* One chunk of a pack is its CONTENTS. */
+enum { DATA_CHUNKS_MAX = OBJECT_CHUNKS_MAX - 1 };
 
 struct set {
     struct repo *repo;
@@ -227,8 +227,7 @@ int packer_add(struct packer *p, enum chunk_type type, uint32_t items, const voi
         contents_add(&p->contents, type, (uint32_t)len, hash, note);
     }
     if (object_size(p->object) < repo_pack_size(p->set->repo) &&
-        object_chunk_count(p->object) < DATA_CHUNKS_MAX &&
-        contents_size(&p->contents) < CONTENTS_MAX)
+        object_chunk_count(p->object) < DATA_CHUNKS_MAX && !contents_full(&p->contents))
         return 0;
     return packer_finish(p, err);
 }
