@@ -76,7 +76,7 @@ static bool prove(struct check *k, struct pg *primary)
             continue; /* said before */
         if (round_trip(k, primary, o->repo, timeout_ms, name, &err) == 0) {
             check_say(k, CHECK_OK, "archiving", o->name, NULL,
-                      "WAL segment \"%s\" went there and came back in %.1f s", name,
+                      "WAL segment \"%s\" went there and came back in %.2f s", name,
                       (double)(clock_monotonic_us() - begun) / 1e6);
             proved = true;
             continue;

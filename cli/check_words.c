@@ -45,6 +45,16 @@ static const char *read_word(const char *p, struct buf *out)
     return p;
 }
 
+/* "> file", ">>file", ">&1" */
+static const char *skip_redirection(const char *p)
+{
+    AUTO(buf_free) struct buf ignored = BUF_INIT;
+
+    p += strspn(p, "<>&");
+    p += strspn(p, " \t");
+    return read_word(p, &ignored);
+}
+
 /* The words of the simple command that contains "archive-push", or of the last one. */
 static void split_command(const char *p, struct split *s)
 {
@@ -60,11 +70,17 @@ static void split_command(const char *p, struct split *s)
             p++;
             continue;
         }
-        if (strchr(" \t\n<>", *p) != NULL) {
+        if (strchr("<>", *p) != NULL) {
+            p = skip_redirection(p);
+            continue;
+        }
+        if (strchr(" \t\n", *p) != NULL) {
             p++;
             continue;
         }
         p = read_word(p, &word);
+        if (strchr("<>", *p) != NULL && strspn(buf_text(&word), "0123456789") == word.len)
+            continue; /* "2>" */
         push |= strcmp(buf_text(&word), "archive-push") == 0;
         s->words[s->n++] = xstrdup(buf_text(&word));
     }

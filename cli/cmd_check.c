@@ -156,7 +156,7 @@ static int run(struct app *app, int argc, char **argv, struct err *err)
     TRY(check_all(&k, err));
     json_close(&k.j, ']');
     if (k.json)
-        printf("%s\n", buf_text(&text));
+        fputs(buf_text(&text), stdout);
     else
         show_sum(&k);
     if (k.counts[CHECK_FAILED] != 0)

@@ -310,7 +310,7 @@ static int run(struct app *app, int argc, char **argv, struct err *err)
     rc = verify_all(app, cluster, &wanted, &j, err);
     json_close(&j, ']');
     if (wanted.json)
-        printf("%s\n", buf_text(&text));
+        fputs(buf_text(&text), stdout);
     return rc;
 }
 

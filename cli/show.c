@@ -65,7 +65,7 @@ void show_backup(const struct backup_made *made, bool json)
         json_uint(&j, "adopted_bytes", made->adopted_bytes);
         json_uint(&j, "warnings", made->warnings);
         json_close(&j, '}');
-        printf("%s\n", buf_text(&text));
+        fputs(buf_text(&text), stdout);
         return;
     }
     printf("backup %s complete: %s in %llu files, stored in %s, %s\n", p->label,

@@ -222,7 +222,6 @@ void list_print(struct list_out *o)
     if (o->json) {
         json_close(&o->j, ']');
         json_close(&o->j, '}');
-        buf_addc(&o->text, '\n');
     }
     fputs(buf_text(&o->text), stdout);
 }

@@ -93,7 +93,7 @@ void show_plan(const struct restore_plan *plan, const struct restore_request *q,
     json_open(&j, NULL, '{');
     plan_json(&j, plan);
     json_close(&j, '}');
-    printf("%s\n", buf_text(&text));
+    fputs(buf_text(&text), stdout);
 }
 
 void show_restored(const struct restore_plan *plan, bool json)
@@ -117,5 +117,5 @@ void show_restored(const struct restore_plan *plan, bool json)
     json_uint(&j, "files_removed", plan->files_removed);
     json_uint(&j, "warnings", plan->warnings);
     json_close(&j, '}');
-    printf("%s\n", buf_text(&text));
+    fputs(buf_text(&text), stdout);
 }
