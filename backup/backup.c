@@ -157,7 +157,7 @@ static int scan(struct run *r, struct err *err)
 
     TRY(list_create(&r->list, r->q->state_dir, err));
     TRY(results_create(&r->results, r->q->state_dir, err));
-    TRY(scan_run(&q, &r->list, &r->found, err));
+    TRY(scan_files(&q, &r->list, &r->found, err));
     atomic_store(&progress_of(r)->bytes_total, r->list.bytes);
     atomic_store(&progress_of(r)->files_total, r->list.files);
     return 0;

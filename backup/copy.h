@@ -18,7 +18,7 @@
 
 enum {
     SMALL_FILE = 64 << 10,   /* below: bundled */
-    BUNDLE_SIZE = 256 << 10, /* raw bytes of a bundle */
+    BUNDLE_SIZE = 512 << 10, /* raw bytes of a bundle */
     PART_SIZE = 64 << 20,    /* of a large file: one task */
 };
 

@@ -370,7 +370,7 @@ static int scan_all(struct walk *w, struct err *err)
     return list_flush(w->out, err);
 }
 
-int scan_run(const struct scan_request *q, struct list_writer *out, struct scan_found *found,
+int scan_files(const struct scan_request *q, struct list_writer *out, struct scan_found *found,
              struct err *err)
 {
     struct walk w = {.q = q, .out = out, .found = found};

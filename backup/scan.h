@@ -26,7 +26,7 @@ struct scan_found {
     uint32_t n_tablespaces;
     unsigned warnings; /* logged: foreign links, sockets, unreadable configuration */
 };
-int scan_run(const struct scan_request *q, struct list_writer *out, struct scan_found *found,
+int scan_files(const struct scan_request *q, struct list_writer *out, struct scan_found *found,
              struct err *err) MUST_CHECK;
 
 #endif

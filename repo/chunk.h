@@ -1,5 +1,5 @@
 /*
- * chunk.h - the unit of compression, encryption and addressing: up to 128 KiB of pages, one WAL
+ * chunk.h - the unit of compression, encryption and addressing: up to 512 KiB of pages, one WAL
  * MiB, one table of a manifest.
  *
  * Stored form: a 24-byte header and a body (docs/format.md, "Chunk"). Suite 0: clear, XXH3-128.
@@ -46,7 +46,7 @@ enum {
     CHUNK_INNER = 16, /* raw hash, raw length, items: before the payload */
     CHUNK_RAW_MAX = 16 << 20,
     CHUNK_BODY_MAX = CHUNK_RAW_MAX + CHUNK_RAW_MAX / 8 + 4096,
-    CHUNK_DATA_SIZE = 128 << 10, /* raw bytes of a PAGES chunk at most, with 8 KiB pages */
+    CHUNK_DATA_SIZE = 512 << 10, /* raw bytes of a PAGES chunk at most, with 8 KiB pages */
 };
 #define PACK_NONE UINT32_MAX /* logical pack number of chunks inside a manifest */
 

@@ -15,7 +15,7 @@
 #include "base/buf.h"
 #include "base/err.h"
 
-enum { SET_ZERO = 0, MAP_CHUNK_BITS = 12, MAP_PAGE_BITS = 4, MAP_PAGES = 1 << MAP_PAGE_BITS };
+enum { SET_ZERO = 0, MAP_CHUNK_BITS = 12, MAP_PAGE_BITS = 6, MAP_PAGES = 1 << MAP_PAGE_BITS };
 
 struct extent {
     uint32_t set;   /* index in the manifest's SETTAB; SET_ZERO: zero pages */

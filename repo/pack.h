@@ -81,7 +81,7 @@ void packer_free(struct packer **p); /* abandons an open pack */
 struct pack_reader;
 int pack_reader_new(struct pack_reader **r, struct repo *repo, struct err *err) MUST_CHECK;
 void pack_reader_free(struct pack_reader **r);
-/* Decodes into dst (cap >= raw length; pages chunks at most CHUNK_DATA_SIZE, bundles 256 KiB).
+/* Decodes into dst (cap >= raw length; pages chunks at most CHUNK_DATA_SIZE, bundles 512 KiB).
  * Errors name the object and the chunk. */
 int pack_read_chunk(struct pack_reader *r, const char *set, uint32_t pack, uint32_t chunk,
                     enum chunk_type type, void *dst, size_t cap, size_t *raw_len, uint32_t *items,
