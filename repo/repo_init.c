@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/crash.h"
 #include "base/crypt.h"
 #include "base/mem.h"
 #include "repo/object.h"
@@ -105,6 +106,7 @@ static int make_descriptor(struct store *store, const struct repo_options *o, bo
         TRY(refuse_slots(store, err));
         TRY(crypt_random(b.id, sizeof b.id, err));
     }
+    crash_point("init-slot");
     if (put_descriptor(store, o, &b, err) == 0) {
         *created = true;
         return 0;

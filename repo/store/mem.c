@@ -194,7 +194,7 @@ static bool next_entry(struct store *s, const char *prefix, enum store_depth dep
         slash = depth == STORE_SHALLOW ? strchr(o->key + prefix_len, '/') : NULL;
         if (slash != NULL)
             len = (size_t)(slash - o->key) + 1;
-        if (last->len == len && memcmp(last->p, o->key, len) == 0)
+        if (last->len == len && memcmp(buf_text(last), o->key, len) == 0)
             continue; /* told already */
         buf_clear(last);
         buf_add(last, o->key, len);

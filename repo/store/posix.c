@@ -15,6 +15,7 @@
 #include <sys/vfs.h>
 #include <unistd.h>
 
+#include "base/crash.h"
 #include "base/fs.h"
 #include "base/mem.h"
 #include "repo/store/posix_dirs.h"
@@ -203,12 +204,30 @@ static int name_it(struct posix *p, struct posix_writer *w, struct err *err)
     return 0;
 }
 
+#ifdef PGBR_CRASH_POINTS
+/* What a file system may leave that loses the end of a file in a power loss. */
+static void tear(struct posix *p, const struct posix_writer *w)
+{
+    int fd = crash_wanted("posix-torn") ? openat(p->root, w->key, O_WRONLY | O_CLOEXEC) : -1;
+
+    if (fd >= 0 && ftruncate(fd, (off_t)(w->file.written / 2)) == 0)
+        crash_now();
+}
+#else
+static void tear(struct posix *p, const struct posix_writer *w)
+{
+    (void)p;
+    (void)w;
+}
+#endif
+
 static int posix_commit(struct store_writer *sw, enum store_commit_mode mode, struct err *err)
 {
     struct posix_writer *w = (struct posix_writer *)sw;
     struct posix *p = posix_of(sw->store);
 
     TRY(direct_finish(&w->file, true, err));
+    crash_point("posix-written");
     for (int tries = 0;; tries++) {
         TRY(posix_dirs_ensure(&p->dirs, w->dir, err));
         if (name_it(p, w, err) == 0)
@@ -217,6 +236,8 @@ static int posix_commit(struct store_writer *sw, enum store_commit_mode mode, st
             return -1;
         posix_dirs_forget(&p->dirs, w->dir); /* emptied and removed by an expirer meanwhile */
     }
+    tear(p, w);
+    crash_point("posix-linked");
     if (w->on_disk && unlinkat(p->root, w->temporary, 0) == 0)
         w->on_disk = false;
     if (mode == STORE_LAZY) {
