@@ -26,14 +26,17 @@ struct wal_stretch { /* segments without a gap between them */
     uint64_t first_segno, last_segno; /* inclusive */
     uint64_t stored_bytes;
 };
-struct wal_map; /* of one repository and one (system identifier, major) */
+/* Of one repository and one (system identifier, major). It remembers what was read of segments (a
+ * few hundred bytes each), so that a second search is cheap; for one thread at a time. */
+struct wal_map;
 int wal_map_load(struct wal_map **m, struct repo *r, uint64_t system_id, unsigned major,
                  uint32_t segment_size, struct err *err) MUST_CHECK;
 void wal_map_free(struct wal_map **m);
 /* By timeline, then position. Two neighbours of one timeline have a gap between them. */
 const struct wal_stretch *wal_map_stretches(const struct wal_map *m, size_t *n);
 bool wal_map_has(const struct wal_map *m, uint32_t timeline, uint64_t segno);
-/* History of a timeline: NULL when its file is not stored (timeline 1 has an empty one). */
+/* History of a timeline: NULL when its file is not stored or cannot be read (timeline 1 has an
+ * empty one). */
 const struct history *wal_map_history(const struct wal_map *m, uint32_t timeline);
 /* As recovery_target_timeline = latest probes: from + 1, from + 2 ... while a history file exists;
  * the newest that descends from (from, lsn). */
@@ -64,20 +67,30 @@ struct target {
 /* What recovery of one backup towards a target would do. */
 struct reach {
     bool reachable;
-    uint32_t timeline; /* recovery ends on this one (before any promotion) */
+    uint32_t timeline; /* the one to recover along (recovery_target_timeline as a number); the
+                          target may lie on an ancestor of it */
     uint64_t end_lsn;  /* recovery stops here: end of the last record replayed, as far as known */
     uint64_t first_segno, last_segno; /* segments that will be asked for */
     uint64_t wal_bytes;               /* stored bytes of them */
-    int64_t last_commit_us;           /* last commit that will be there; 0: none after the backup */
+    int64_t last_commit_us;           /* last commit that will be there; 0: none in this WAL */
     uint32_t stop_xid;                /* xid of the record it stops at (before or after); 0: none */
-    bool wal_ends; /* the target lies behind all WAL there is (only right for TARGET_LATEST) */
+    bool wal_ends;  /* the target lies behind all WAL there is (only right for TARGET_LATEST) */
+    char note[512]; /* reachable, but a person should know; "": nothing */
     /* When not reachable: why, and the nearest reachable moments (0: none). */
     char why[512];
     int64_t nearest_before_us, nearest_after_us;
     uint64_t nearest_before_lsn, nearest_after_lsn;
 };
-/* Looks along the way from the backup's start to the target. 0 with reach->reachable false is an
- * answer, not an error. */
+/*
+ * Looks along the way from the backup's start to the target. 0 with reach->reachable false is an
+ * answer, not an error.
+ *
+ * LINE_LATEST means what PostgreSQL's latest means: the last of an unbroken row of history files. A
+ * backup that does not lie on the way to it (made on a branch that was left) does not reach
+ * anything by it, and the answer says so; only TARGET_IMMEDIATE, which needs no more than the
+ * backup's own WAL, then follows wal_map_latest(). TARGET_LATEST is reachable up to the first
+ * segment that is missing; when later ones are stored, the note says so.
+ */
 int target_reach(const struct wal_map *m, struct repo *r, const struct pubinfo *backup,
                  const struct target *t, const struct stop *stop, struct reach *reach,
                  struct err *err) MUST_CHECK;
@@ -95,7 +108,11 @@ struct window {
     uint64_t start_lsn, end_lsn;       /* consistent from, WAL until */
     int64_t start_us, end_us; /* stop time of that backup; last commit (or the last time known) */
 };
-/* All windows, oldest first. Caller frees *out with free(). */
+/*
+ * All windows, oldest first: on the way to the newest timeline, and the rest of timelines that were
+ * left (where commits lie behind the point of leaving). Caller frees *out with free(). Goes by the
+ * listing and reads only the last segments of each: damage in between is for verify to find.
+ */
 int windows_find(const struct wal_map *m, struct repo *r, const struct backup_list *backups,
                  const struct stop *stop, struct window **out, size_t *n,
                  struct err *err) MUST_CHECK;
