@@ -161,7 +161,10 @@ int mark_parse(const void *bytes, size_t len, struct mark *out, struct err *err)
     while ((more = fields_next(&in, &f, err)) > 0)
         TRY(take_field(&f, &m, err));
     TRY(more);
-    *out = (struct mark){m.time_us, m.reason != NULL ? TAKE(m.reason) : xstrdup("")};
+    if (m.reason == NULL)
+        m.reason = xstrdup("");
+    *out = m;
+    m = (struct mark){0};
     return 0;
 }
 
