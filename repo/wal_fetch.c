@@ -3,6 +3,7 @@
 
 #include "base/mem.h"
 #include "base/queue.h"
+#include "postgres/lsn.h"
 #include "repo/object.h"
 #include "repo/wal_form.h"
 #include "repo/wal_object.h"
@@ -25,17 +26,12 @@ static void opened_close(struct opened *o)
 static int open_file(struct repo *r, uint64_t system_id, unsigned major, const char *file,
                      struct opened *o, struct err *err)
 {
-    size_t n = strlen(file);
-
-    o->segment = n == 24 || (n > 8 && strcmp(file + n - 8, ".partial") == 0);
+    o->segment = wal_is_segment(file);
     TRY(name_wal(&o->key, repo_cluster(r), system_id, major, file, err));
     TRY(label_wal(o->label, system_id, file, err));
     TRY(repo_coder(r, o->label, &o->coder, err));
     TRY(object_open(&o->reader, repo_store(r), o->key.p, o->segment ? OBJECT_WAL : OBJECT_WAL_OTHER,
                     repo_id(r), o->coder, err));
-    if (strcmp(object_head(o->reader)->label, o->label) != 0)
-        return err_set(err, ERR_FOREIGN, "object \"%s\" is labelled \"%s\", expected \"%s\"",
-                       o->key.p, object_head(o->reader)->label, o->label);
     return 0;
 }
 
@@ -45,6 +41,14 @@ static uint32_t data_chunks(const struct opened *o)
     uint32_t n = object_chunks(o->reader);
 
     return n != 0 && object_chunk(o->reader, n - 1)->type == CHUNK_WALSUM ? n - 1 : n;
+}
+
+/* Without the key nothing of an encrypted file can be read, not even how much there is. */
+static int want_key(const struct repo *r, const char *file, struct err *err)
+{
+    if (!repo_encrypted(r) || repo_key(r) != NULL)
+        return 0;
+    return err_set(err, ERR_KEY, "WAL file \"%s\" cannot be read without the key", file);
 }
 
 /* ---- decoding with several threads ---- */
@@ -102,30 +106,52 @@ static int unpack_segment(struct unpack *u, struct opened *o, unsigned threads, 
     return workers_join(&workers, err);
 }
 
+static int too_long(const struct opened *o, size_t len, size_t max_len, struct err *err)
+{
+    return err_set(err, ERR_CORRUPT, "object \"%s\" holds %zu bytes, at most %zu are expected",
+                   o->key.p, len, max_len);
+}
+
+static int get_text(struct opened *o, size_t max_len, struct buf *out, struct err *err)
+{
+    if (object_chunks(o->reader) != 1 || object_chunk(o->reader, 0)->type != CHUNK_TEXT)
+        return err_set(err, ERR_CORRUPT, "object \"%s\" has %u chunks, expected one of text",
+                       o->key.p, object_chunks(o->reader));
+    TRY(object_read(o->reader, 0, out, NULL, err));
+    return out->len <= max_len ? 0 : too_long(o, out->len, max_len, err);
+}
+
+static int get_segment(struct unpack *u, struct opened *o, unsigned threads, size_t max_len,
+                       struct buf *out, struct err *err)
+{
+    u->chunks = data_chunks(o);
+    u->cap = (size_t)u->chunks * WAL_CHUNK_SIZE;
+    if (u->chunks == 0)
+        return err_set(err, ERR_CORRUPT, "object \"%s\" holds no WAL", o->key.p);
+    if (u->cap - WAL_CHUNK_SIZE >= max_len)
+        return too_long(o, u->cap, max_len, err);
+    buf_reserve(out, u->cap);
+    u->out = (uint8_t *)out->p;
+    TRY(unpack_segment(u, o, threads, err));
+    out->len = u->cap - WAL_CHUNK_SIZE + u->last_len;
+    return out->len <= max_len ? 0 : too_long(o, out->len, max_len, err);
+}
+
 int wal_object_get(struct repo *r, uint64_t system_id, unsigned major, const char *file,
                    size_t max_len, unsigned threads, struct buf *out, struct err *err)
 {
     AUTO(opened_close) struct opened o = {0};
     struct unpack u = {.repo = r, .system_id = system_id, .major = major, .file = file};
+    int rc;
 
     buf_clear(out);
     TRY(open_file(r, system_id, major, file, &o, err));
-    u.chunks = data_chunks(&o);
-    if (!o.segment) {
-        if (u.chunks != 1)
-            return err_set(err, ERR_CORRUPT, "object \"%s\" has %u chunks, expected one", o.key.p,
-                           u.chunks);
-        return object_read(o.reader, 0, out, NULL, err);
-    }
-    u.cap = (size_t)u.chunks * WAL_CHUNK_SIZE;
-    if (u.chunks == 0 || u.cap - WAL_CHUNK_SIZE >= max_len)
-        return err_set(err, ERR_CORRUPT, "object \"%s\" holds %u MiB of WAL, at most %zu expected",
-                       o.key.p, u.chunks, max_len >> 20);
-    buf_reserve(out, u.cap);
-    u.out = (uint8_t *)out->p;
-    TRY(unpack_segment(&u, &o, threads, err));
-    out->len = u.cap - WAL_CHUNK_SIZE + u.last_len;
-    return 0;
+    TRY(want_key(r, file, err));
+    rc = o.segment ? get_segment(&u, &o, threads, max_len, out, err)
+                   : get_text(&o, max_len, out, err);
+    if (rc != 0)
+        buf_clear(out);
+    return rc;
 }
 
 int wal_object_index(struct repo *r, uint64_t system_id, unsigned major, const char *file,
@@ -134,7 +160,9 @@ int wal_object_index(struct repo *r, uint64_t system_id, unsigned major, const c
     AUTO(opened_close) struct opened o = {0};
     int at;
 
+    buf_clear(out);
     TRY(open_file(r, system_id, major, file, &o, err));
+    TRY(want_key(r, file, err));
     at = object_find(o.reader, CHUNK_WALSUM);
     if (at < 0)
         return err_set(err, ERR_NOT_FOUND, "object \"%s\" carries no WAL index", o.key.p);
@@ -162,14 +190,29 @@ int wal_object_exists(struct repo *r, uint64_t system_id, unsigned major, const 
 struct listing {
     int (*fn)(void *ctx, const struct wal_entry *e, struct err *err);
     void *ctx;
+    bool histories;
 };
 
+/* "<tli>/<log>/" are the first 16 digits of the name: anything else would never be found again. */
+static bool is_in_place(const struct store_entry *e, const char *name)
+{
+    return name - e->key >= 18 && memcmp(name - 18, name, 8) == 0 &&
+           memcmp(name - 9, name + 8, 8) == 0;
+}
+
+/* What is not named as WAL is not passed on. */
 static int pass_on(void *ctx, const struct store_entry *e, struct err *err)
 {
     struct listing *l = ctx;
     const char *slash = strrchr(e->key, '/');
     struct wal_entry w = {slash != NULL ? slash + 1 : e->key, e->size, e->modified_us};
+    struct wal_file f;
 
+    if (wal_file_parse(w.file, &f) != 0)
+        return 0;
+    if (l->histories ? f.kind != WAL_HISTORY
+                     : (f.kind != WAL_SEGMENT && f.kind != WAL_PARTIAL) || !is_in_place(e, w.file))
+        return 0;
     return l->fn(l->ctx, &w, err);
 }
 
@@ -224,7 +267,7 @@ int wal_objects_list(struct repo *r, uint64_t system_id, unsigned major, uint32_
 {
     AUTO(buf_free) struct buf root = BUF_INIT;
     AUTO(dirs_free) struct dirs timelines = {0};
-    struct listing l = {fn, ctx};
+    struct listing l = {fn, ctx, false};
 
     name_wal_root(&root, repo_cluster(r), system_id, major);
     TRY(store_list(repo_store(r), root.p, STORE_SHALLOW, note_dir, &timelines, NULL, err));
@@ -239,7 +282,7 @@ int wal_histories_list(struct repo *r, uint64_t system_id, unsigned major,
                        struct err *err)
 {
     AUTO(buf_free) struct buf prefix = BUF_INIT;
-    struct listing l = {fn, ctx};
+    struct listing l = {fn, ctx, true};
 
     name_wal_root(&prefix, repo_cluster(r), system_id, major);
     buf_adds(&prefix, "history/");

@@ -2,6 +2,21 @@
 #ifndef PGBR_REPO_WAL_FORM_H
 #define PGBR_REPO_WAL_FORM_H
 
-enum { WAL_CHUNK_SIZE = 1 << 20 }; /* raw bytes of a WAL chunk; the last may be shorter */
+#include <stdbool.h>
+#include <string.h>
+
+enum {
+    WAL_CHUNK_SIZE = 1 << 20, /* raw bytes of a WAL chunk; the last may be shorter */
+    SEGMENT_DIGITS = 24,     /* of a segment */
+};
+
+/* A segment, whole or partial; anything else is stored as one text. */
+static inline bool wal_is_segment(const char *file)
+{
+    size_t len = strlen(file);
+
+    return len == SEGMENT_DIGITS ||
+           (len > SEGMENT_DIGITS && strcmp(file + SEGMENT_DIGITS, ".partial") == 0);
+}
 
 #endif
