@@ -39,7 +39,7 @@ show() { # OPERATION
     for base in 1 2; do
         awk -v a="$(median "$1" pgbr "$base")" -v b="$(median "$1" pgbackrest "$base")" \
             -v n="$([ "$base" = 1 ] && echo wall || echo CPU)" \
-            'BEGIN { printf "%24s ratio of %s: %s\n", "", n, b > 0 ? sprintf("%.2f", a / b) : "?" }' >&5
+            'BEGIN { printf "%24s ratio of %s: %s\n", "", n, (b > 0 ? sprintf("%.2f", a / b) : "?") }' >&5
     done
 }
 rest() { # pgBackRest as a careful administrator sets it up
