@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "repo/lease.h"
+#include "repo/store/store_driver.h"
 #include "tests/lib/repo_fixture.h"
 #include "tests/lib/test.h"
 
@@ -209,6 +210,76 @@ static void what_was_stored_is_found_at_its_place(void **state)
         assert_true(find_bundle(&n, i, 7, &set, &at));
         check_content(label, &at, CHUNK_BUNDLE, ~UINT64_C(7) + i);
     }
+}
+
+static void the_new_manifest_may_name_what_was_found(void **state)
+{
+    AUTO(next_free) struct next n = {0};
+    char label[LABEL_SIZE + 1];
+    struct place at;
+    uint32_t set;
+
+    (void)state;
+    make_label(label, SET_FULL, HOUR);
+    write_set_of(label, &identity, 7);
+    next_open(&n);
+    next_register(&n);
+    for (unsigned i = 0; i < BUNDLES; i++) {
+        char path[] = "data/file0";
+        struct entry e = {.path = path,
+                          .type = ENTRY_FILE,
+                          .mode = 0600,
+                          .user = "postgres",
+                          .group = "postgres",
+                          .size = 3,
+                          .place = PLACE_BUNDLE};
+        path[sizeof path - 2] = (char)('0' + i);
+        assert_true(find_bundle(&n, i, 7, &set, &at));
+        e.set = set;
+        e.pack = at.pack;
+        e.chunk = at.chunk;
+        OK(manifest_add(n.manifest, &e, &err), &err);
+    }
+}
+
+static unsigned confirmed;
+static const struct store_ops *real_ops;
+
+static int count_confirm(struct store *s, const char *key, struct err *why)
+{
+    __atomic_fetch_add(&confirmed, 1, __ATOMIC_RELAXED);
+    return real_ops->confirm(s, key, why);
+}
+
+static int count_entry(void *ctx, const struct store_entry *entry, struct err *why)
+{
+    (void)entry;
+    (void)why;
+    ++*(unsigned *)ctx;
+    return 0;
+}
+
+/* Who wrote them may have been killed before. */
+static void all_packs_are_made_durable(void **state)
+{
+    AUTO(next_free) struct next n = {0};
+    char label[LABEL_SIZE + 1];
+    struct store *store = repo_store(repo);
+    struct store_ops ops = *store->ops;
+    unsigned packs = 0;
+
+    (void)state;
+    make_label(label, SET_FULL, HOUR);
+    write_set_of(label, &identity, 7);
+    OK(store_list(store, "main/data/", STORE_DEEP, count_entry, &packs, NULL, &err), &err);
+    assert_true(packs > 2);
+    real_ops = store->ops;
+    ops.confirm = count_confirm;
+    store->ops = &ops;
+    confirmed = 0;
+    next_open(&n);
+    store->ops = real_ops;
+    assert_int_equal(confirmed, packs);
 }
 
 static void anything_else_is_not_found(void **state)
@@ -624,6 +695,8 @@ int main(void)
         PLAIN(what_was_stored_is_found_at_its_place),
         cmocka_unit_test_setup_teardown(what_was_stored_is_found_at_its_place, begin_encrypted,
                                         end),
+        PLAIN(the_new_manifest_may_name_what_was_found),
+        PLAIN(all_packs_are_made_durable),
         PLAIN(anything_else_is_not_found),
         PLAIN(several_sets_are_told_apart),
         PLAIN(nothing_to_adopt_is_fine),
