@@ -446,6 +446,23 @@ static void without_the_key_only_public_chunks_are_read(void **state)
     FAILS(try_decode(blind, &readable), &err, ERR_CORRUPT);
 }
 
+/* Stored as they are, so that nothing but the XXH3-64 of the raw bytes can tell. */
+static void without_the_key_damage_of_public_chunks_is_noticed(void **state)
+{
+    AUTO(coder_free) struct coder *keyed = coder_of(true, LABEL), *blind = coder_of(false, LABEL);
+    struct stored s;
+    uint8_t raw[500];
+
+    (void)state;
+    OK(crypt_random(raw, sizeof raw, &err), &err);
+    OK(chunk_encode(keyed, CHUNK_PAGES, CHUNK_PUBLIC, 5, 3, 1, raw, sizeof raw, s.bytes, &s.len,
+                    &err),
+       &err);
+    OK(try_decode(blind, &s), &err);
+    s.bytes[CHUNK_HEADER + CHUNK_INNER + 77] ^= 1;
+    FAILS(try_decode(blind, &s), &err, ERR_CORRUPT);
+}
+
 static void a_coder_for_reading_does_not_encode(void **state)
 {
     AUTO(coder_free) struct coder *c = coder_of(false, LABEL);
@@ -568,6 +585,7 @@ int main(void)
         cmocka_unit_test(another_key_is_refused),
         cmocka_unit_test(plain_chunks_are_refused_where_there_is_a_key),
         cmocka_unit_test(without_the_key_only_public_chunks_are_read),
+        cmocka_unit_test(without_the_key_damage_of_public_chunks_is_noticed),
         cmocka_unit_test(a_coder_for_reading_does_not_encode),
         cmocka_unit_test(lengths_that_lie_are_refused_before_memory_is_taken),
         cmocka_unit_test(headers_of_the_future_are_told_apart_from_damage),

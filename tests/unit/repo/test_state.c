@@ -203,6 +203,25 @@ static void a_repository_made_anew_at_the_same_place_is_noticed(void **state)
     fixture_refused(&changed, REPO_OPEN_QUICK, ERR_FOREIGN, "another repository");
 }
 
+static void a_plain_repository_made_anew_is_noticed_by_its_id(void **state)
+{
+    struct repo_options o = fixture_plain(), elsewhere = fixture_plain();
+    AUTO(repo_close) struct repo *before = NULL, *after = NULL;
+
+    (void)state;
+    o.state_dir = fixture_state_dir;
+    fixture_init(&o, true);
+    before = fixture_opened(&o, REPO_OPEN_QUICK);
+    OK(repo_accept(before, 7, 15, &err), &err);
+    assert_int_equal(calls_to_open(&o), 1);
+    store_close(&fixture_store);
+    fixture_store = store_mem_new();
+    fixture_init(&elsewhere, true);
+    after = fixture_opened(&o, REPO_OPEN_QUICK);
+    assert_memory_not_equal(repo_id(before), repo_id(after), REPO_ID_SIZE);
+    assert_false(repo_knows(after, 7, 15));
+}
+
 static void where_the_state_file_cannot_be_written_opening_works(void **state)
 {
     struct repo_options o = cached_options();
@@ -244,6 +263,7 @@ int main(void)
         REPO_TEST(a_damaged_state_file_is_ignored_and_made_anew),
         REPO_TEST(an_old_state_file_is_not_relied_on),
         REPO_TEST(a_repository_made_anew_at_the_same_place_is_noticed),
+        REPO_TEST(a_plain_repository_made_anew_is_noticed_by_its_id),
         REPO_TEST(where_the_state_file_cannot_be_written_opening_works),
         REPO_TEST(a_state_file_that_says_the_same_is_left_alone),
     };

@@ -202,6 +202,35 @@ static void a_directory_removed_by_another_process_is_made_again(void **state)
     assert_true(fs_exists(AT_FDCWD, "main/backup/x/expired"));
 }
 
+/* Name of the only file in a directory. */
+static void only_file(const char *dir, char *path, size_t size)
+{
+    DIR *d = opendir(dir);
+    const struct dirent *entry;
+
+    assert_non_null(d);
+    while ((entry = readdir(d)) != NULL)
+        if (entry->d_name[0] != '.')
+            snprintf(path, size, "%s/%s", dir, entry->d_name);
+    closedir(d);
+}
+
+/* As on NFS: the first request was carried out, its reply lost, the repeated one finds the name. */
+static void a_link_whose_reply_was_lost_is_a_success(void **state)
+{
+    struct store_writer *w;
+    char temporary[300];
+
+    put(*state, "main/info/00000001", "x");
+    OK(store_create(*state, "main/info/00000002", STORE_CREATE_ONLY, &w, &err), &err);
+    OK(store_write(w, "content", 7, &err), &err);
+    only_file("main/tmp", temporary, sizeof temporary);
+    assert_int_equal(link(temporary, "main/info/00000002"), 0);
+    OK(store_commit(&w, STORE_DURABLE, &err), &err);
+    contains(*state, "main/info/00000002", "content");
+    assert_int_equal(count_files("main/tmp"), 0);
+}
+
 static void a_torn_object_at_the_name_is_kept(void **state)
 {
     put(*state, "main/info/00000001", "x");
@@ -291,6 +320,7 @@ int main(void)
         POSIX_TEST(a_cluster_may_lie_behind_a_link),
         POSIX_TEST(an_emptied_directory_goes_and_can_come_back),
         POSIX_TEST(a_directory_removed_by_another_process_is_made_again),
+        POSIX_TEST(a_link_whose_reply_was_lost_is_a_success),
         POSIX_TEST(a_torn_object_at_the_name_is_kept),
         POSIX_TEST(without_link_a_rename_that_refuses_serves),
         POSIX_TEST(without_both_an_exclusive_copy_serves),
