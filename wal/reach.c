@@ -70,11 +70,11 @@ static bool may_hold(const struct segment_note *n, const struct target *t)
 
 static bool moment_is_early(const struct search *s, uint64_t count, const struct wal_moment *m)
 {
-    return count > 0 && m->lsn >= s->backup->start_lsn && m->lsn < s->backup->stop_lsn &&
-           time_is_behind(s->t, m->time_us);
+    return count > 0 && m->lsn < s->backup->stop_lsn && time_is_behind(s->t, m->time_us);
 }
 
-/* The note alone tells that a time target stops recovery before the backup is consistent. */
+/* The note alone tells that a time target stops recovery before the backup is consistent, or that
+ * the backup holds something later than the target: clocks may differ, LSNs do not. */
 static bool is_early(const struct search *s, const struct segment_note *n)
 {
     return s->t->kind == TARGET_TIME && n->known &&
@@ -187,7 +187,10 @@ static int read_segment(struct search *s, uint64_t first, bool *done, enum miss 
     times_add(&s->seen, &scan.seen);
     if (scan.parent != 0)
         s->parent = scan.parent;
-    if (scan.what == SCAN_FOUND) {
+    if (scan.held_lsn != 0) {
+        *done = true;
+        *miss = early(s, scan.held_lsn);
+    } else if (scan.what == SCAN_FOUND) {
         *done = true;
         *miss = stop_at(s, &scan);
     } else if (scan.what == SCAN_UNKNOWN) {
@@ -347,6 +350,19 @@ static int follow(struct search *s, enum miss *miss, struct err *err)
     return 0;
 }
 
+/*
+ * PostgreSQL would not refuse every time before the backup was complete: what was committed before
+ * its start is in it, no record of that stops recovery any more, and where nothing was committed
+ * while it ran recovery ends at the first commit behind it, without a word.
+ */
+static bool is_before_backup(const struct search *s)
+{
+    const struct target *t = s->t;
+
+    return (t->kind == TARGET_LSN && t->lsn < s->backup->start_lsn) ||
+           (t->kind == TARGET_TIME && t->time_us < s->backup->stop_us);
+}
+
 static int find(struct search *s, struct repo *r, const struct stop *stop, enum miss *miss,
                 struct err *err)
 {
@@ -359,7 +375,7 @@ static int find(struct search *s, struct repo *r, const struct stop *stop, enum 
     way_begin(&s->way, s->map, r, line, lsn_segno(s->backup->start_lsn, size), stop);
     if (s->t->kind == TARGET_IMMEDIATE)
         s->way.limit = lsn_last_segno(s->backup->stop_lsn, size);
-    if (s->t->kind == TARGET_LSN && s->t->lsn < s->backup->start_lsn) {
+    if (is_before_backup(s)) {
         *miss = early(s, 0);
         return 0;
     }

@@ -93,6 +93,21 @@ static bool stops(struct scan *s, const struct target *t, const struct wal_recor
     return on_xlog(s, t, rec, &d, major) || by_lsn;
 }
 
+/* A record before the first one that counts. */
+static void look_behind(struct scan *s, const struct target *t, const struct wal_record *rec,
+                        unsigned major)
+{
+    struct wal_decoded d;
+    struct wal_xact x;
+    struct err ignored;
+
+    if (t->kind == TARGET_TIME && rec->rmid == WAL_RM_XACT &&
+        wal_decode(rec, major, &d, &ignored) == 0 &&
+        wal_xact_parse(rec, &d, major, &x, &ignored) == 0 &&
+        (x.kind == WAL_XACT_COMMIT || x.kind == WAL_XACT_ABORT) && time_is_behind(t, x.time_us))
+        s->held_lsn = rec->lsn;
+}
+
 /* The records of one segment that was fed; true: done. */
 static bool scan_segment(struct scan *s, struct wal_walk *walk, const struct target *t,
                          uint64_t from_lsn)
@@ -100,7 +115,9 @@ static bool scan_segment(struct scan *s, struct wal_walk *walk, const struct tar
     struct wal_record rec;
 
     while (wal_walk_next(walk, &rec) == WAL_RECORD) {
-        if (rec.lsn >= from_lsn && stops(s, t, &rec, walk->segment.major)) {
+        if (rec.lsn < from_lsn)
+            look_behind(s, t, &rec, walk->segment.major);
+        else if (stops(s, t, &rec, walk->segment.major)) {
             if (s->what == SCAN_NOTHING)
                 s->what = SCAN_FOUND;
             s->lsn = rec.lsn;

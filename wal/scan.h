@@ -25,7 +25,9 @@ struct scan {
     uint32_t xid;           /* of the transaction it ends, or of the record; 0: none */
     uint64_t last_lsn;      /* record before it; 0: not seen */
     struct times_seen seen; /* up to where recovery stops, or of all */
-    uint32_t parent;        /* the target is a subtransaction of this one; 0: not seen */
+    uint64_t
+        held_lsn;    /* time targets: a commit or abort before from_lsn that is too late; 0: none */
+    uint32_t parent; /* the target is a subtransaction of this one; 0: not seen */
     struct err why;
 };
 /*

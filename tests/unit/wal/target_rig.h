@@ -59,7 +59,7 @@ static inline void rig_make(struct wal_make *m, unsigned major)
 
 /* ---- the archive ---- */
 
-enum rig_index { WITH_INDEX, WITHOUT_INDEX, WITH_WRONG_INDEX };
+enum rig_index { WITH_INDEX, WITHOUT_INDEX, WITH_HALF_AN_INDEX };
 
 static inline void rig_put_file(struct rig *r, const char *file, const void *raw, size_t len,
                                 const struct buf *index)
@@ -92,8 +92,8 @@ static inline void rig_put(struct rig *r, struct wal_make *m, size_t i, uint32_t
     wal_segment_name(tli, wal_make_segno(m, i), RIG_SEGSZ, name);
     OK(wal_index_build(segment, RIG_SEGSZ, &want, &ix, &err), &err);
     wal_index_write(&ix, &index);
-    if (how == WITH_WRONG_INDEX)
-        index.p[index.len / 2] ^= 0x55;
+    if (how == WITH_HALF_AN_INDEX)
+        index.len /= 2;
     rig_put_file(r, name, segment, RIG_SEGSZ, how == WITHOUT_INDEX ? NULL : &index);
 }
 
@@ -156,11 +156,11 @@ static inline size_t rig_backup_stop(struct rig *r, struct wal_make *m, uint64_t
                           .timeline = m->tli,
                           .start_lsn = start,
                           .stop_lsn = m->end,
-                          .start_us = stop_us - MINUTE,
+                          .start_us = stop_us - MINUTE / 4,
                           .stop_us = stop_us,
                           .wal_segment_size = RIG_SEGSZ};
     snprintf(p->label, sizeof p->label, "20261122T12%02u00Z-F-00000%u",
-             (unsigned)((stop_us - NOON) / MINUTE % 60), (unsigned)(r->backups.n % 10));
+             (unsigned)(((stop_us - NOON) / MINUTE + 60) % 60), (unsigned)(r->backups.n % 10));
     return r->backups.n++;
 }
 

@@ -164,22 +164,59 @@ static void a_target_before_the_backup_was_complete_needs_an_older_one(void **st
     wal_make_free(&m);
 }
 
-/* Nothing was committed while the backup ran, nor for long before: then its state is that moment's.
- */
-static void on_an_idle_server_a_time_before_the_backup_is_reached_by_it(void **state)
+/* PostgreSQL would not refuse: it has no record to stop at, and comes up with what was committed
+ * between the target and the backup. */
+static void a_time_before_the_backup_was_complete_is_refused_where_recovery_would_not(void **state)
 {
     static const int minutes[] = {30};
     struct day d;
     struct reach r;
     (void)state;
 
-    day_begin(&d, minutes, 1, false);
-    r = rig_reach(&d.rig, 0, time_target(NOON - MINUTE / 2, false));
-    REACHED(r);
-    assert_int_equal(r.end_lsn, d.commit[0]);
-    r = rig_reach(&d.rig, 0, time_target(NOON - 10 * MINUTE, false));
-    REACHED(r); /* 700 committed before the backup's start, and cannot stop it */
-    day_end(&d);
+    for (int spread = 0; spread < 2; spread++) {
+        day_begin(&d, minutes, 1, spread == 1);
+        r = rig_reach(&d.rig, 0, time_target(NOON - 1, false));
+        NOT_REACHED(r, "it lies before backup");
+        assert_int_equal(r.nearest_after_us, NOON);
+        r = rig_reach(&d.rig, 0, time_target(NOON, false));
+        REACHED(r);
+        /* Its clock was behind: a commit before its start gives it away. */
+        d.rig.items[0].stop_us = NOON - 2 * MINUTE;
+        r = rig_reach(&d.rig, 0, time_target(NOON - MINUTE - 1, false));
+        NOT_REACHED(r, "before backup");
+        r = rig_reach(&d.rig, 0, time_target(NOON - MINUTE, false));
+        REACHED(r);
+        day_end(&d);
+    }
+}
+
+/* The clock again, and a commit while the backup ran. */
+static void a_stop_before_the_backup_is_consistent_is_refused(void **state)
+{
+    struct rig rig;
+    struct wal_make m;
+    uint64_t start;
+    struct reach r;
+    (void)state;
+
+    for (int spread = 0; spread < 2; spread++) {
+        rig_begin(&rig, 15);
+        rig_make(&m, 15);
+        start = rig_backup_start(&m);
+        wal_make_commit(&m, 701, NOON);
+        rig_backup_stop(&rig, &m, start, NOON - 2 * MINUTE);
+        if (spread == 1)
+            wal_make_switch(&m);
+        wal_make_commit(&m, 702, NOON + MINUTE);
+        wal_make_switch(&m);
+        rig_put_all(&rig, &m);
+        r = rig_reach(&rig, 0, time_target(NOON - MINUTE, false));
+        NOT_REACHED(r, "before backup");
+        r = rig_reach(&rig, 0, time_target(NOON, false));
+        REACHED(r);
+        rig_end(&rig);
+        wal_make_free(&m);
+    }
 }
 
 static void a_transaction_stops_after_its_end_or_before_it(void **state)
@@ -466,7 +503,8 @@ int main(void)
         cmocka_unit_test(an_abort_stops_a_time_as_well),
         cmocka_unit_test(a_time_behind_all_commits_is_not_reached),
         cmocka_unit_test(a_target_before_the_backup_was_complete_needs_an_older_one),
-        cmocka_unit_test(on_an_idle_server_a_time_before_the_backup_is_reached_by_it),
+        cmocka_unit_test(a_time_before_the_backup_was_complete_is_refused_where_recovery_would_not),
+        cmocka_unit_test(a_stop_before_the_backup_is_consistent_is_refused),
         cmocka_unit_test(a_transaction_stops_after_its_end_or_before_it),
         cmocka_unit_test(a_prepared_transaction_is_found_by_its_own_xid),
         cmocka_unit_test(a_subtransaction_is_named_but_never_stops),
