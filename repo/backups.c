@@ -2,13 +2,12 @@
 #include <stdlib.h>
 
 #include "base/mem.h"
-#include "repo/lease.h"
 #include "repo/manifest_form.h"
 
 /* A label in the listing, and what lies below it. */
 struct candidate {
     char label[LABEL_SIZE + 1];
-    bool manifest, expired;
+    bool manifest, expired, fenced;
 };
 struct candidates {
     struct candidate *items;
@@ -37,31 +36,45 @@ static int note_entry(void *ctx, const struct store_entry *e, struct err *err)
     return 0;
 }
 
+static int by_label(const void *label, const void *candidate)
+{
+    return strncmp(label, ((const struct candidate *)candidate)->label, LABEL_SIZE);
+}
+
+static int note_fence(void *ctx, const struct store_entry *e, struct err *err)
+{
+    struct candidates *c = ctx;
+    const char *label = e->key + c->prefix_len;
+    struct candidate *found;
+
+    (void)err;
+    if (strlen(label) <= LABEL_SIZE || strcmp(label + LABEL_SIZE, ".final") != 0 || c->n == 0)
+        return 0;
+    found = bsearch(label, c->items, c->n, sizeof *c->items, by_label);
+    if (found != NULL)
+        found->fenced = true;
+    return 0;
+}
+
+/* Fences are listed after manifests: a fence that makes a manifest void is older than it. */
 static int find_candidates(struct repo *r, struct candidates *c, struct err *err)
 {
     AUTO(buf_free) struct buf prefix = BUF_INIT;
 
     buf_addf(&prefix, "%s/backup/", repo_cluster(r));
     c->prefix_len = prefix.len;
-    return store_list(repo_store(r), prefix.p, STORE_DEEP, note_entry, c, NULL, err);
-}
-
-static int is_void(struct repo *r, const char *label, bool *fenced, struct err *err)
-{
-    bool intent;
-
-    return fence_seen(r, label, &intent, fenced, err);
+    TRY(store_list(repo_store(r), prefix.p, STORE_DEEP, note_entry, c, NULL, err));
+    buf_clear(&prefix);
+    buf_addf(&prefix, "%s/fence/", repo_cluster(r));
+    c->prefix_len = prefix.len;
+    return store_list(repo_store(r), prefix.p, STORE_DEEP, note_fence, c, NULL, err);
 }
 
 static int add(struct repo *r, const char *label, struct backup_list *out, struct err *err)
 {
     struct pubinfo p;
     uint64_t size;
-    bool fenced;
 
-    TRY(is_void(r, label, &fenced, err));
-    if (fenced)
-        return 0;
     TRY(pubinfo_read(r, label, &p, &size, err));
     out->items = xrealloc(out->items, (out->n + 1) * sizeof *out->items);
     out->manifest_sizes = xrealloc(out->manifest_sizes, (out->n + 1) * sizeof *out->manifest_sizes);
@@ -95,7 +108,7 @@ int backups_list(struct repo *r, struct backup_list *out,
     for (size_t i = 0; rc == 0 && i < c.n; i++) {
         const struct candidate *k = &c.items[i];
 
-        if (!k->manifest || k->expired || !label_valid(k->label))
+        if (!k->manifest || k->expired || k->fenced || !label_valid(k->label))
             continue;
         if (add(r, k->label, out, err) != 0)
             rc = judge(k->label, broken, ctx, err);

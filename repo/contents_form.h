@@ -9,8 +9,8 @@
 
 /* A writer ends the pack at half of what a reader takes: one more bundle always fits. */
 enum {
-    CONTENTS_PATHS_MAX = 1 << 19,
-    CONTENTS_TEXT_MAX = 64 << 20, /* bytes of all paths, written out */
+    CONTENTS_PATHS_MAX = 2 * CHUNK_DATA_SIZE, /* a bundle may be of files of one byte */
+    CONTENTS_TEXT_MAX = 64 << 20,             /* bytes of all paths, written out */
 };
 
 struct contents_builder {

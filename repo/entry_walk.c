@@ -11,10 +11,11 @@ struct entry_walk {
     struct object_reader *object; /* tables in the manifest itself */
     struct pack_reader *packs;    /* tables in metadata packs; made when needed */
     uint32_t next_block;
-    bool in_block;
+    bool in_block, block_begins; /* begins: its first entry is the next */
     struct buf block, maps;
     uint32_t map_chunk; /* which one is in maps; UINT32_MAX: none */
     struct filetab_reader table;
+    struct buf last; /* path of the last entry of the block before; empty: not known */
     struct buf from; /* entries before it are passed over */
     bool seeking;
 };
@@ -46,6 +47,7 @@ void entry_walk_end(struct entry_walk **pw)
     pack_reader_free(&w->packs);
     buf_free(&w->block);
     buf_free(&w->maps);
+    buf_free(&w->last);
     buf_free(&w->from);
     free(w);
     *pw = NULL;
@@ -77,9 +79,29 @@ static int next_block(struct entry_walk *w, struct err *err)
     const struct table_block *b = &w->manifest->index.blocks[w->next_block++];
 
     TRY(read_table(w, &b->at, CHUNK_FILETAB, FILETAB_MAX, &w->block, err));
+    buf_clear(&w->last);
+    if (w->table.path.len != 0)
+        buf_add(&w->last, w->table.path.p, w->table.path.len);
     TRY(filetab_begin(&w->table, w->block.p, w->block.len, err));
+    if (w->table.left != b->entries)
+        return err_set(err, ERR_CORRUPT, "a block of %u entries, its index says %u", w->table.left,
+                       b->entries);
     w->in_block = true;
+    w->block_begins = true;
     return 0;
+}
+
+/* Within a block its reader looks at the order. */
+static int check_first(struct entry_walk *w, const struct entry *e, struct err *err)
+{
+    const char *indexed = w->manifest->index.blocks[w->next_block - 1].first_path;
+
+    w->block_begins = false;
+    if (strcmp(e->path, indexed) == 0 &&
+        (w->last.len == 0 || path_compare(buf_text(&w->last), e->path) < 0))
+        return 0;
+    return err_set(err, ERR_CORRUPT, "a block begins with \"%s\", its index says \"%s\"", e->path,
+                   indexed);
 }
 
 static int fetch_map(struct entry_walk *w, const struct map_ref *ref, struct entry *e,
@@ -118,6 +140,8 @@ static int next_entry(struct entry_walk *w, struct entry *e, struct err *err)
             break;
         w->in_block = false;
     }
+    if (w->block_begins)
+        TRY(check_first(w, e, err));
     if (ref.len != 0)
         TRY(fetch_map(w, &ref, e, err));
     return 1;
@@ -153,6 +177,7 @@ int entry_walk_seek(struct entry_walk *w, const char *from, struct err *err)
     w->next_block = low == 0 ? 0 : low - 1;
     w->in_block = false;
     w->seeking = true;
+    buf_clear(&w->table.path);
     buf_clear(&w->from);
     buf_adds(&w->from, from);
     return 0;

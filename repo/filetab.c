@@ -34,7 +34,46 @@ int path_compare(const char *a, const char *b)
     return *x < *y ? -1 : 1;
 }
 
+/* No empty component, no "." or "..", nothing absolute: a restore creates these names. */
+static bool path_is_safe(const char *path, size_t len)
+{
+    size_t start = 0;
+
+    for (size_t i = 0; i <= len; i++) {
+        if (i < len && path[i] != '/')
+            continue;
+        if (i == start || (i == start + 1 && path[start] == '.') ||
+            (i == start + 2 && path[start] == '.' && path[start + 1] == '.'))
+            return false;
+        start = i + 1;
+    }
+    return len != 0;
+}
+
 /* ---- writing ---- */
+
+int filetab_check(const struct entry *e, struct err *err)
+{
+    size_t len = strlen(e->path);
+
+    if (len > ENTRY_PATH_MAX || !path_is_safe(e->path, len))
+        return err_set(err, ERR_FAILED, "path \"%.200s\" of %zu bytes cannot be stored", e->path,
+                       len);
+    if (strlen(e->user) > OWNER_NAME_MAX || strlen(e->group) > OWNER_NAME_MAX)
+        return err_set(err, ERR_FAILED,
+                       "owner \"%.300s\", group \"%.300s\" of \"%.200s\": at most %d "
+                       "bytes can be stored",
+                       e->user, e->group, e->path, OWNER_NAME_MAX);
+    if (e->type == ENTRY_LINK &&
+        (e->target == NULL || e->target[0] == '\0' || strlen(e->target) > ENTRY_PATH_MAX))
+        return err_set(err, ERR_FAILED,
+                       "link \"%.200s\" leads nowhere, or its target has more than %d bytes",
+                       e->path, ENTRY_PATH_MAX);
+    if (e->type == ENTRY_FILE && e->place == PLACE_EMPTY && e->size != 0)
+        return err_set(err, ERR_FAILED, "file \"%.200s\" of %llu bytes is stored nowhere", e->path,
+                       (unsigned long long)e->size);
+    return 0;
+}
 
 void filetab_reset(struct filetab_writer *w)
 {
@@ -94,7 +133,7 @@ void filetab_add(struct filetab_writer *w, const struct entry *e, uint32_t attri
     add_path(w, e->path);
     buf_u8(&w->rows, (uint8_t)e->type);
     buf_uv(&w->rows, attribute);
-    buf_sv(&w->rows, e->mtime_s - w->last_mtime_s);
+    buf_sv(&w->rows, (int64_t)((uint64_t)e->mtime_s - (uint64_t)w->last_mtime_s));
     w->last_mtime_s = e->mtime_s;
     w->n++;
     if (e->type == ENTRY_FILE) {
@@ -133,22 +172,6 @@ void filetab_end(struct filetab_reader *r)
 {
     buf_free(&r->path);
     buf_free(&r->target);
-}
-
-/* No empty component, no "." or "..", nothing absolute: a restore creates these names. */
-static bool path_is_safe(const char *path, size_t len)
-{
-    size_t start = 0;
-
-    for (size_t i = 0; i <= len; i++) {
-        if (i < len && path[i] != '/')
-            continue;
-        if (i == start || (i == start + 1 && path[start] == '.') ||
-            (i == start + 2 && path[start] == '.' && path[start + 1] == '.'))
-            return false;
-        start = i + 1;
-    }
-    return len != 0;
 }
 
 /* Only the part that is new has to be looked at, back to where its component begins. */

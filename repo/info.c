@@ -202,8 +202,8 @@ static int take_attributes(struct cursor *c, struct attributes *a, struct err *e
     for (uint32_t k = 0; k < n; k++) {
         a->n = k + 1;
         a->items[k].mode = (uint32_t)cur_uv_max(c, 07777);
-        a->items[k].user = cur_text(c, 256);
-        a->items[k].group = cur_text(c, 256);
+        a->items[k].user = cur_text(c, OWNER_NAME_MAX);
+        a->items[k].group = cur_text(c, OWNER_NAME_MAX);
         if (a->items[k].user == NULL || a->items[k].group == NULL)
             return bad(err, "malformed owners");
     }
@@ -269,7 +269,7 @@ static int parse(const void *bytes, size_t len, struct backup_info *i, struct at
 }
 
 int backup_info_parse(const void *bytes, size_t len, struct backup_info *i, struct attributes *a,
-               struct err *err)
+                      struct err *err)
 {
     *i = (struct backup_info){0};
     *a = (struct attributes){0};

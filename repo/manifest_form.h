@@ -17,7 +17,8 @@ enum {
     MAP_INLINE = 96,           /* longer encoded maps go into MAP chunks */
     MAP_CHUNK_BYTES = 256 << 10,
     MAP_CHUNK_MAX = CHUNK_RAW_MAX,
-    ENTRY_PATH_MAX = 4096,
+    ENTRY_PATH_MAX = 4096, /* of a link's target, too */
+    OWNER_NAME_MAX = 256,
     TABLES_INLINE = 8 << 20, /* beyond, file table and maps go into metadata packs */
 };
 
@@ -29,7 +30,7 @@ struct set_packs { /* of one set; index 0 of a table stands for zero pages and i
     char label[LABEL_SIZE + 1];
     struct pack_info *packs; /* ascending */
     size_t n;
-    uint8_t **live; /* per pack: bitmap of live chunks, or NULL: all are */
+    uint8_t **live; /* NULL, or per pack: bitmap of live chunks, or NULL: all are */
 };
 struct set_table {
     struct set_packs *sets;
@@ -39,7 +40,10 @@ void set_table_free(struct set_table *t);
 void settab_write(const struct set_table *t, struct buf *out);
 void packtab_write(const struct set_table *t, struct buf *out);
 int settab_parse(const void *bytes, size_t len, struct set_table *t, struct err *err) MUST_CHECK;
-int packtab_parse(const void *bytes, size_t len, struct set_table *t, struct err *err) MUST_CHECK;
+/* Which chunks are live is 512 bytes a pack, and only who expires packs wants to know. */
+enum live_wanted { LIVE_CHECKED, LIVE_KEPT };
+int packtab_parse(const void *bytes, size_t len, struct set_table *t, enum live_wanted live,
+                  struct err *err) MUST_CHECK;
 
 /* ---- private facts ---- */
 
@@ -56,7 +60,7 @@ void attributes_free(struct attributes *a);
 uint32_t attributes_index(struct attributes *a, uint32_t mode, const char *user, const char *group);
 void backup_info_write(const struct backup_info *i, const struct attributes *a, struct buf *out);
 int backup_info_parse(const void *bytes, size_t len, struct backup_info *i, struct attributes *a,
-               struct err *err) MUST_CHECK;
+                      struct err *err) MUST_CHECK;
 
 /* ---- the file table ---- */
 
@@ -69,6 +73,8 @@ struct filetab_writer {
     int64_t last_mtime_s;
     uint32_t n;
 };
+/* ERR_FAILED for what a reader would refuse: such an entry must not get into a manifest. */
+int filetab_check(const struct entry *e, struct err *err) MUST_CHECK;
 void filetab_reset(struct filetab_writer *w);
 void filetab_free(struct filetab_writer *w);
 /* ref NULL: the map, if there is one, goes inline. */

@@ -144,7 +144,7 @@ static int load_public(struct manifest *m, const char *label, struct err *err)
         pubinfo_parse(raw[AT_PUBINFO].p, raw[AT_PUBINFO].len, &m->pub, err) == 0 &&
         check_owner(m->repo, label, &m->pub, err) == 0 &&
         settab_parse(raw[AT_SETTAB].p, raw[AT_SETTAB].len, &m->sets, err) == 0)
-        rc = packtab_parse(raw[AT_PACKTAB].p, raw[AT_PACKTAB].len, &m->sets, err);
+        rc = packtab_parse(raw[AT_PACKTAB].p, raw[AT_PACKTAB].len, &m->sets, LIVE_CHECKED, err);
     for (size_t i = 0; i < LENGTH(raw); i++)
         buf_free(&raw[i]);
     return rc;

@@ -1,5 +1,6 @@
 /*
- * manifest_write.c - building a manifest. See manifest.h.
+ * manifest_write.c - the tables of a manifest while it is built. See manifest.h; manifest_commit.c
+ * makes the object.
  *
  * Blocks of the file table and chunks of maps are kept in memory up to 8 MiB and then go into the
  * manifest; beyond that all of them go into metadata packs as they fill, and the manifest only says
@@ -8,28 +9,7 @@
 #include <stdlib.h>
 
 #include "base/mem.h"
-#include "repo/manifest_form.h"
-
-/* A table chunk on its way. */
-struct held {
-    enum chunk_type type;
-    uint32_t items, number; /* of the block or of the map chunk */
-    struct buf raw;
-};
-
-struct manifest_writer {
-    struct set *set;
-    struct repo *repo;
-    struct set_table sets;
-    struct attributes attributes;
-    struct filetab_writer table;
-    struct buf block, last_path;
-    struct buf maps; /* the MAP chunk that is being filled */
-    struct file_index index;
-    struct held *held;
-    size_t n_held, held_bytes;
-    struct packer *packer; /* not NULL: tables go into metadata packs */
-};
+#include "repo/manifest_build.h"
 
 int manifest_begin(struct manifest_writer **out, struct set *own, struct err *err)
 {
@@ -139,9 +119,12 @@ static int mark_map(struct manifest_writer *w, const struct entry *e, struct err
 
 static int mark_entry(struct manifest_writer *w, const struct entry *e, struct err *err)
 {
-    if (e->type != ENTRY_FILE || w->sets.n <= 2)
+    if (e->type != ENTRY_FILE)
         return 0;
-    if (e->place == PLACE_MAP)
+    if (e->place == PLACE_BUNDLE && (e->set == SET_ZERO || e->set >= w->sets.n))
+        return err_set(err, ERR_FAILED, "file \"%s\" lies in set %u, there are %u", e->path, e->set,
+                       w->sets.n - 1);
+    if (e->place == PLACE_MAP && w->sets.n > 2)
         return mark_map(w, e, err);
     if (e->place == PLACE_BUNDLE && e->set > 1)
         return mark_live(w, e->set, e->pack, e->chunk, err);
@@ -150,8 +133,8 @@ static int mark_entry(struct manifest_writer *w, const struct entry *e, struct e
 
 /* ---- tables ---- */
 
-static void note_place(struct manifest_writer *w, enum chunk_type type, uint32_t number,
-                       struct table_place at)
+void manifest_note_place(struct manifest_writer *w, enum chunk_type type, uint32_t number,
+                         struct table_place at)
 {
     if (type == CHUNK_MAP)
         w->index.maps[number] = at;
@@ -167,7 +150,7 @@ static int store_table(struct manifest_writer *w, const struct held *h, struct e
     TRY(packer_add(w->packer, h->type, h->items, h->raw.p, h->raw.len, NULL, NULL, &place, err));
     at.pack = place.pack;
     at.chunk = place.chunk;
-    note_place(w, h->type, h->number, at);
+    manifest_note_place(w, h->type, h->number, at);
     return 0;
 }
 
@@ -243,22 +226,19 @@ static int place_map(struct manifest_writer *w, const struct entry *e, struct ma
 int manifest_add(struct manifest_writer *w, const struct entry *e, struct err *err)
 {
     bool far = e->type == ENTRY_FILE && e->place == PLACE_MAP && e->map_len > MAP_INLINE;
-    size_t len = strlen(e->path);
     struct map_ref ref;
 
-    if (len > ENTRY_PATH_MAX)
-        return err_set(err, ERR_FAILED, "path \"%.100s...\" has %zu bytes, at most %d are possible",
-                       e->path, len, ENTRY_PATH_MAX);
+    TRY(filetab_check(e, err));
     if (w->last_path.len != 0 && path_compare(w->last_path.p, e->path) >= 0)
         return err_set(err, ERR_FAILED, "\"%s\" comes after \"%s\" but sorts before it", e->path,
                        w->last_path.p);
     TRY(mark_entry(w, e, err));
     if (far)
         TRY(place_map(w, e, &ref, err));
-    filetab_add(&w->table, e, attributes_index(&w->attributes, e->mode, e->user, e->group),
+    filetab_add(&w->table, e, attributes_index(&w->attributes, e->mode & 07777, e->user, e->group),
                 far ? &ref : NULL);
     buf_clear(&w->last_path);
-    buf_add(&w->last_path, e->path, len);
+    buf_adds(&w->last_path, e->path);
     if (w->table.n == FILETAB_ENTRIES || w->table.rows.len >= FILETAB_BYTES)
         return flush_block(w, err);
     return 0;
@@ -269,83 +249,4 @@ int manifest_flush(struct manifest_writer *w, struct err *err)
     TRY(flush_block(w, err));
     TRY(flush_maps(w, err));
     return w->packer != NULL ? packer_finish(w->packer, err) : 0;
-}
-
-/* ---- the object ---- */
-
-static int add_public(struct manifest_writer *w, struct object_writer *o, const struct pubinfo *pub,
-                      struct err *err)
-{
-    AUTO(buf_free) struct buf b = BUF_INIT;
-
-    pubinfo_write(pub, &b);
-    TRY(object_add(o, CHUNK_PUBINFO, CHUNK_PUBLIC, 1, b.p, b.len, NULL, err));
-    buf_clear(&b);
-    settab_write(&w->sets, &b);
-    TRY(object_add(o, CHUNK_SETTAB, CHUNK_PUBLIC, w->sets.n - 1, b.p, b.len, NULL, err));
-    buf_clear(&b);
-    packtab_write(&w->sets, &b);
-    return object_add(o, CHUNK_PACKTAB, CHUNK_PUBLIC, w->sets.n - 1, b.p, b.len, NULL, err);
-}
-
-/* Table chunks of the manifest itself: their numbers are known before they are written. */
-static void place_held(struct manifest_writer *w)
-{
-    uint32_t chunk = AT_TABLES + 1; /* FILEIDX comes first */
-
-    for (size_t i = 0; i < w->n_held; i++)
-        note_place(w, w->held[i].type, w->held[i].number,
-                   (struct table_place){.chunk = chunk + (uint32_t)i});
-}
-
-static int add_private(struct manifest_writer *w, struct object_writer *o,
-                       const struct backup_info *info, struct err *err)
-{
-    AUTO(buf_free) struct buf b = BUF_INIT;
-
-    backup_info_write(info, &w->attributes, &b);
-    TRY(object_add(o, CHUNK_INFO, CHUNK_PRIVATE, 1, b.p, b.len, NULL, err));
-    place_held(w);
-    buf_clear(&b);
-    file_index_write(&w->index, &b);
-    TRY(object_add(o, CHUNK_FILEIDX, CHUNK_PRIVATE, w->index.n_blocks, b.p, b.len, NULL, err));
-    for (size_t i = 0; i < w->n_held; i++)
-        TRY(object_add(o, w->held[i].type, CHUNK_PRIVATE, w->held[i].items, w->held[i].raw.p,
-                       w->held[i].raw.len, NULL, err));
-    return 0;
-}
-
-/* The set's own packs as they were finished; no chunk of them is known to be dead. */
-static void take_own_packs(struct manifest_writer *w)
-{
-    struct set_packs *own = &w->sets.sets[1];
-    size_t n;
-    const struct pack_info *packs = set_packs(w->set, &n);
-
-    free(own->packs);
-    own->packs = xcalloc(n, sizeof *packs);
-    own->n = n;
-    if (n != 0)
-        memcpy(own->packs, packs, n * sizeof *packs);
-}
-
-int manifest_commit(struct manifest_writer *w, struct pubinfo *pub, const struct backup_info *info,
-                    struct err *err)
-{
-    struct object_head head = {.kind = OBJECT_MANIFEST};
-    AUTO(coder_free) struct coder *coder = NULL;
-    AUTO(object_abandon) struct object_writer *o = NULL;
-    AUTO(buf_free) struct buf key = BUF_INIT;
-
-    TRY(manifest_flush(w, err));
-    take_own_packs(w);
-    pub->stored_bytes = set_stored_bytes(w->set);
-    memcpy(head.label, set_label(w->set), LABEL_SIZE + 1);
-    memcpy(head.repo_id, repo_id(w->repo), sizeof head.repo_id);
-    TRY(repo_coder(w->repo, head.label, &coder, err));
-    name_manifest(&key, repo_cluster(w->repo), head.label);
-    TRY(object_create(&o, repo_store(w->repo), key.p, STORE_CREATE_ONLY, &head, coder, err));
-    TRY(add_public(w, o, pub, err));
-    TRY(add_private(w, o, info, err));
-    return object_commit(&o, STORE_DURABLE, NULL, err);
 }

@@ -5,6 +5,7 @@
 #include "base/mem.h"
 #include "repo/contents_form.h"
 #include "repo/pack.h"
+#include "repo/settle.h"
 
 /* One chunk of a pack is its CONTENTS. */
 enum { DATA_CHUNKS_MAX = OBJECT_CHUNKS_MAX - 1 };
@@ -147,6 +148,8 @@ struct packer {
     enum object_kind kind;
     struct coder *coder;
     struct object_writer *object; /* NULL: none is open */
+    struct object_head head;      /* its own, when one is open */
+    struct buf key;
     uint32_t number;
     struct contents_builder contents;
     struct buf raw_contents;
@@ -171,24 +174,23 @@ void packer_free(struct packer **p)
     coder_free(&(*p)->coder);
     contents_builder_free(&(*p)->contents);
     buf_free(&(*p)->raw_contents);
+    buf_free(&(*p)->key);
     free(*p);
     *p = NULL;
 }
 
 static int open_pack(struct packer *p, struct err *err)
 {
-    AUTO(buf_free) struct buf key = BUF_INIT;
-    struct object_head head = {.kind = p->kind};
     struct set *s = p->set;
 
     p->number = take_number(s);
-    head.pack = p->number;
-    memcpy(head.label, s->label, sizeof s->label);
-    memcpy(head.repo_id, repo_id(s->repo), sizeof head.repo_id);
+    p->head = (struct object_head){.kind = p->kind, .pack = p->number};
+    memcpy(p->head.label, s->label, sizeof s->label);
+    memcpy(p->head.repo_id, repo_id(s->repo), sizeof p->head.repo_id);
     contents_builder_reset(&p->contents);
-    name_pack(&key, repo_cluster(s->repo), s->label, p->number);
-    return object_create(&p->object, repo_store(s->repo), key.p, STORE_CREATE_ONLY, &head, p->coder,
-                         err);
+    name_pack(&p->key, repo_cluster(s->repo), s->label, p->number);
+    return object_create(&p->object, repo_store(s->repo), p->key.p, STORE_CREATE_ONLY, &p->head,
+                         p->coder, err);
 }
 
 int packer_finish(struct packer *p, struct err *err)
@@ -203,7 +205,8 @@ int packer_finish(struct packer *p, struct err *err)
                        p->raw_contents.p, p->raw_contents.len, NULL, err));
     }
     info.chunks = object_chunk_count(p->object);
-    if (object_commit(&p->object, STORE_LAZY, &info.size, err) != 0)
+    if (object_commit(&p->object, STORE_LAZY, &info.size, err) != 0 &&
+        object_settle(repo_store(p->set->repo), p->key.p, &p->head, info.size, err) != 0)
         return err_context(err, "pack %u of set \"%s\"", p->number, p->set->label);
     note_pack(p->set, &info);
     return 0;

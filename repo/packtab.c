@@ -120,32 +120,36 @@ int settab_parse(const void *bytes, size_t len, struct set_table *t, struct err 
     return bad(err, "malformed sets");
 }
 
+/* live NULL: only checked. */
 static int parse_live(struct cursor *c, uint32_t chunks, uint8_t **live, struct err *err)
 {
     uint32_t count = (uint32_t)cur_uv_max(c, chunks), at = 0, seen = 0;
 
     if (c->bad || count == chunks)
         return c->bad ? bad(err, "cut off") : 0;
-    *live = xcalloc(1, LIVE_BYTES);
+    if (live != NULL)
+        *live = xcalloc(1, LIVE_BYTES);
     for (bool state = false; at < chunks && !c->bad; state = !state) {
         uint32_t run = (uint32_t)cur_uv_max(c, chunks - at);
 
         if (run == 0 && at != 0)
             return bad(err, "an empty run of chunks");
-        for (uint32_t i = at; state && i < at + run; i++, seen++)
+        for (uint32_t i = at; live != NULL && state && i < at + run; i++)
             (*live)[i / 8] |= (uint8_t)(1u << (i % 8));
+        seen += state ? run : 0;
         at += run;
     }
     return c->bad || seen != count ? bad(err, "live chunks that do not add up") : 0;
 }
 
-static int parse_packs(struct cursor *c, struct set_packs *s, struct err *err)
+static int parse_packs(struct cursor *c, struct set_packs *s, enum live_wanted live,
+                       struct err *err)
 {
     size_t n = (size_t)cur_uv_max(c, cur_left(c) / 4);
     uint64_t next = 0;
 
     s->packs = xcalloc(n, sizeof *s->packs);
-    s->live = xcalloc(n, sizeof *s->live);
+    s->live = live == LIVE_KEPT ? xcalloc(n, sizeof *s->live) : NULL;
     s->n = n;
     for (size_t i = 0; i < n; i++) {
         uint64_t number = next + cur_uv_max(c, PACK_NONE - 1);
@@ -155,17 +159,18 @@ static int parse_packs(struct cursor *c, struct set_packs *s, struct err *err)
         if (c->bad || number >= PACK_NONE || s->packs[i].chunks == 0)
             return bad(err, "an impossible pack");
         s->packs[i].number = (uint32_t)number;
-        TRY(parse_live(c, s->packs[i].chunks, &s->live[i], err));
+        TRY(parse_live(c, s->packs[i].chunks, live == LIVE_KEPT ? &s->live[i] : NULL, err));
         next = number + 1;
     }
     return 0;
 }
 
-int packtab_parse(const void *bytes, size_t len, struct set_table *t, struct err *err)
+int packtab_parse(const void *bytes, size_t len, struct set_table *t, enum live_wanted live,
+                  struct err *err)
 {
     struct cursor c = cursor_of(bytes, len);
 
     for (uint32_t i = 1; i < t->n; i++)
-        TRY(parse_packs(&c, &t->sets[i], err));
+        TRY(parse_packs(&c, &t->sets[i], live, err));
     return cur_done(&c) ? 0 : bad(err, "malformed");
 }

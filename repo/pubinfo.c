@@ -230,18 +230,29 @@ static int parse(const void *bytes, size_t len, struct pubinfo *p, struct err *e
     if (p->wal_segment_size < 1 << 20 || p->wal_segment_size > 1 << 30 ||
         (p->wal_segment_size & (p->wal_segment_size - 1)) != 0)
         return bad(err, "impossible WAL segment size");
-    if (p->page_size < 512 || p->page_size > 1 << 16)
+    if (p->page_size < 512 || p->page_size > 1 << 16 || (p->page_size & (p->page_size - 1)) != 0)
         return bad(err, "impossible page size");
     return 0;
+}
+
+/* Facts that may be left out are empty then, not NULL. */
+static void fill_in(char **text)
+{
+    if (*text == NULL)
+        *text = xstrdup("");
 }
 
 int pubinfo_parse(const void *bytes, size_t len, struct pubinfo *p, struct err *err)
 {
     *p = (struct pubinfo){0};
-    if (parse(bytes, len, p, err) == 0)
-        return 0;
-    pubinfo_free(p);
-    return -1;
+    if (parse(bytes, len, p, err) != 0) {
+        pubinfo_free(p);
+        return -1;
+    }
+    fill_in(&p->instance);
+    fill_in(&p->host);
+    fill_in(&p->tool);
+    return 0;
 }
 
 void pubinfo_free(struct pubinfo *p)

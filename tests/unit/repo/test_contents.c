@@ -143,7 +143,7 @@ static const struct damage {
     {"a run of no blocks", BYTES(HEAD, 1, 0, 1, 'a', 1, 0, 1, 1, HASH, 1, 0, 1, 0, 0)},
     {"blocks beyond 32 bits",
      BYTES(HEAD, 1, 0, 1, 'a', 1, 0, 1, 1, HASH, 1, 0, 1, 0xff, 0xff, 0xff, 0xff, 0xf, 1)},
-    {"too many runs", BYTES(HEAD, 1, 0, 1, 'a', 1, 0, 1, 1, HASH, 1, 0, 0x81, 2, 0, 1)},
+    {"too many runs", BYTES(HEAD, 1, 0, 1, 'a', 1, 0, 1, 1, HASH, 1, 0, 0x81, 0x10, 0, 1)},
     {"a bundle of a path that is not there",
      BYTES(HEAD, 1, 0, 1, 'a', 1, 0, 1, 2, HASH, 1, 1, 1, 1)},
     {"a bundle with less than its parts", BYTES(HEAD, 1, 0, 1, 'a', 1, 0, 1, 2, HASH, 1, 1, 0, 2)},
@@ -171,7 +171,7 @@ static void a_few_bytes_do_not_become_gigabytes_of_paths(void **state)
     static const uint8_t head[] = {HEAD};
     AUTO(buf_free) struct buf bytes = BUF_INIT;
     AUTO(mem_free) char *path = xmalloc(4096);
-    enum { PATHS = 400000 };
+    enum { PATHS = 100000 };
     struct contents c;
 
     (void)state;
@@ -192,7 +192,7 @@ static void a_few_bytes_do_not_become_gigabytes_of_paths(void **state)
 /* The fullest contents that a writer makes, with one more bundle. */
 static void a_reader_takes_all_that_a_writer_makes(void **state)
 {
-    enum { PARTS = 256 << 10 };
+    enum { PARTS = CHUNK_DATA_SIZE };
     AUTO(contents_builder_free) struct contents_builder b = {0};
     AUTO(mem_free) struct bundle_part *parts = xcalloc(PARTS, sizeof *parts);
     AUTO(mem_free) char(*names)[24] = xcalloc(PARTS, sizeof *names);

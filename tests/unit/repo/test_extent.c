@@ -6,6 +6,7 @@
 #include "tests/lib/test.h"
 
 enum { UNIT = 8192, SETS = 7 };
+#define ADDR_LAST extent_addr(UINT32_MAX, 4095, MAP_PAGES - 1)
 
 static struct err err;
 
@@ -41,12 +42,12 @@ static void map_is(const struct buf *map, uint64_t length, const struct extent *
 
 static void addresses_are_taken_apart_as_they_were_put_together(void **state)
 {
-    uint64_t a = extent_addr(0x12345678, 4095, 15);
+    uint64_t a = extent_addr(0x12345678, 4095, MAP_PAGES - 1);
 
     (void)state;
     assert_int_equal(addr_pack(a), 0x12345678);
     assert_int_equal(addr_chunk(a), 4095);
-    assert_int_equal(addr_page(a), 15);
+    assert_int_equal(addr_page(a), MAP_PAGES - 1);
     assert_int_equal(extent_addr(3, 7, 0) + MAP_PAGES, extent_addr(3, 8, 0));
 }
 
@@ -56,7 +57,7 @@ static void a_map_gives_back_its_extents(void **state)
         {1, 16, extent_addr(0, 0, 0)},
         {SET_ZERO, 5, 0},
         {1, 3, extent_addr(0, 9, 2)},
-        {6, 1, extent_addr(70000, 4095, 15)},
+        {6, 1, extent_addr(70000, 4095, MAP_PAGES - 1)},
         {1, 4, extent_addr(0, 2, 0)}, /* backwards */
         {6, 2, extent_addr(70001, 0, 0)},
         {2, 1, extent_addr(UINT32_MAX - 1, 0, 0)},
@@ -83,8 +84,8 @@ static void a_gigabyte_stored_in_order_is_one_extent(void **state)
     struct extent whole = {1, 131072, extent_addr(0, 0, 0)};
 
     (void)state;
-    for (uint32_t chunk = 0; chunk < 8192; chunk++) /* 4,096 chunks fill a pack */
-        map_add(&m, (struct extent){1, MAP_PAGES, extent_addr(chunk >> 12, chunk & 4095, 0)});
+    for (uint32_t chunk = 0; chunk < whole.count / MAP_PAGES; chunk++)
+        map_add(&m, (struct extent){1, MAP_PAGES, extent_addr(0, chunk, 0)});
     map_finish(&m, UNIT, UINT64_C(1) << 30, &map);
     assert_in_range(map.len, 8, 16);
     map_is(&map, UINT64_C(1) << 30, &whole, 1);
@@ -92,13 +93,14 @@ static void a_gigabyte_stored_in_order_is_one_extent(void **state)
 
 static void chunks_that_are_not_full_do_not_run_on(void **state)
 {
-    const struct extent extents[] = {{1, 15, extent_addr(0, 0, 0)}, {1, 16, extent_addr(0, 1, 0)}};
+    const struct extent extents[] = {{1, MAP_PAGES - 1, extent_addr(0, 0, 0)},
+                                     {1, MAP_PAGES, extent_addr(0, 1, 0)}};
     AUTO(map_free) struct map_builder m = {0};
     AUTO(buf_free) struct buf map = BUF_INIT;
 
     (void)state;
-    map_of(&m, extents, 2, 31 * UNIT, &map);
-    map_is(&map, 31 * UNIT, extents, 2);
+    map_of(&m, extents, 2, (2 * MAP_PAGES - 1) * UNIT, &map);
+    map_is(&map, (2 * MAP_PAGES - 1) * UNIT, extents, 2);
 }
 
 static void random_maps_survive_being_written(void **state)
@@ -161,7 +163,7 @@ static const struct damage damages[] = {
     {"an address below zero whose end is not", MAP(1, U8K, 0x80, 0x80, 1, 1, 3, 2, 1), ERR_CORRUPT},
     {"an address for zero pages", MAP(1, U8K, U8K, 1, 1, 1, 2), ERR_CORRUPT},
     {"an address beyond all packs",
-     MAP(1, U8K, U8K, 1, 3, 1, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 1), ERR_CORRUPT},
+     MAP(1, U8K, U8K, 1, 3, 1, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 1), ERR_CORRUPT},
     {"cut off in an extent", MAP(1, U8K, U8K, 1, 3, 1), ERR_CORRUPT},
 };
 
@@ -188,7 +190,7 @@ static void damaged_maps_are_refused(void **state)
 static void the_longest_extent_and_the_last_address_are_fine(void **state)
 {
     const struct extent extents[] = {
-        {SET_ZERO, UINT32_MAX, 0}, {1, 1, (UINT64_C(1) << 48) - 1}, {SET_ZERO, 10, 0}};
+        {SET_ZERO, UINT32_MAX, 0}, {1, 1, ADDR_LAST}, {SET_ZERO, 10, 0}};
     uint64_t length = (UINT64_C(1) + 10 + UINT32_MAX) * UNIT;
     AUTO(map_free) struct map_builder m = {0};
     AUTO(buf_free) struct buf map = BUF_INIT;
