@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "cli/app.h"
+#include "cli/show.h"
 #include "cli/view.h"
 
 /* A catalog that is whole keeps its history of runs; one that is not is moved aside. */
@@ -41,8 +42,9 @@ static int rebuild_repo(struct app *app, const struct cluster_config *cluster, c
     TRY(view_record(&view, repo, c, true, err));
     if (view.broken != 0)
         app->status = EXIT_WARNINGS;
-    printf("cluster \"%s\", repository \"%s\": %zu backups, %zu stretches of WAL, %zu gaps\n",
-           cluster->name, name, view.backups.n, view.n_lines, view.n_gaps);
+    printf("cluster \"%s\", repository \"%s\": %zu backup%s, %zu range%s of WAL, %zu gap%s\n",
+           cluster->name, name, view.backups.n, plural_of(view.backups.n), view.n_lines,
+           plural_of(view.n_lines), view.n_gaps, plural_of(view.n_gaps));
     return 0;
 }
 

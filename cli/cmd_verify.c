@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "cli/app.h"
+#include "cli/show.h"
 #include "postgres/lsn.h"
 #include "repo/verify.h"
 #include "wal/verify.h"
@@ -82,7 +83,7 @@ static void show_damage(const struct damage *d)
 }
 
 static void show_text(const struct repo *r, const struct verify_made *m, const struct wal_gap *gaps,
-                      size_t n_gaps, int64_t took_us, bool deep)
+                      size_t n_gaps, int64_t took_us, const struct wanted *w)
 {
     char bytes[24], took[40];
 
@@ -90,10 +91,15 @@ static void show_text(const struct repo *r, const struct verify_made *m, const s
         show_damage(&m->damages[i]);
     for (size_t i = 0; i < n_gaps; i++)
         show_gap(&gaps[i]);
-    printf("repository \"%s\": %llu objects, %s read in %s, %zu backups complete", repo_name(r),
+    if (w->wal_only) {
+        printf("repository \"%s\": %s\n", repo_name(r),
+               n_gaps == 0 ? "WAL is without a gap" : "WAL IS MISSING");
+        return;
+    }
+    printf("repository \"%s\": %llu objects, %s read in %s, %zu backup%s complete", repo_name(r),
            (unsigned long long)m->objects, format_bytes(m->bytes, bytes),
-           clock_format_duration(took_us, took), m->backups);
-    if (deep)
+           clock_format_duration(took_us, took), m->backups, plural_of(m->backups));
+    if (w->deep)
         printf(", %llu chunks decoded", (unsigned long long)m->chunks);
     printf(": %s\n", m->n_damages == 0 && n_gaps == 0 ? "all is well" : "DAMAGE WAS FOUND");
 }
@@ -259,7 +265,7 @@ static int verify_repo(struct app *app, const struct cluster_config *cluster, co
     if (w->json)
         json_result(j, repo, &made, gaps, n_gaps);
     else
-        show_text(repo, &made, gaps, n_gaps, clock_monotonic_us() - begun, w->deep);
+        show_text(repo, &made, gaps, n_gaps, clock_monotonic_us() - begun, w);
     if (made.n_damages != 0 || n_gaps != 0)
         app->status = EXIT_WARNINGS;
     return 0;

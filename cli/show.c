@@ -6,6 +6,11 @@
 #include "base/clock.h"
 #include "postgres/lsn.h"
 
+const char *plural_of(uint64_t n)
+{
+    return n == 1 ? "" : "s";
+}
+
 const char *backup_type_name(enum backup_type type)
 {
     switch (type) {

@@ -6,6 +6,7 @@
 #include "base/json.h"
 #include "restore/restore.h"
 
+const char *plural_of(uint64_t n);                   /* "s", or "" for one */
 const char *backup_type_name(enum backup_type type); /* "full", "diff", "incr" */
 void show_backup(const struct backup_made *made, bool json);
 /* What a restore will do, in the order of the questions people have; and what it did. */

@@ -48,11 +48,11 @@ static void text_wal(struct buf *out, const struct view *v)
     for (size_t i = 0; i < v->n_lines; i++) {
         const struct view_line *l = &v->lines[i];
         const struct wal_stretch *s = &l->stretch;
+        uint64_t n = s->last_segno - s->first_segno + 1;
 
         names_of(s->timeline, s->first_segno, s->last_segno, l->segment_size, a, b);
-        buf_addf(out, "    WAL %s to %s, %llu segments, %s stored\n", a, b,
-                 (unsigned long long)(s->last_segno - s->first_segno + 1),
-                 format_bytes(s->stored_bytes, bytes));
+        buf_addf(out, "    WAL %s to %s, %llu segment%s, %s stored\n", a, b, (unsigned long long)n,
+                 plural_of(n), format_bytes(s->stored_bytes, bytes));
     }
     for (size_t i = 0; i < v->n_gaps; i++) {
         const struct wal_gap *g = &v->gaps[i];

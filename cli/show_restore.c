@@ -1,36 +1,49 @@
 /* show_restore.c - the plan of a restore, and what came of it. */
 #include <stdio.h>
+#include <string.h>
 
 #include "base/clock.h"
 #include "cli/show.h"
 #include "postgres/lsn.h"
 
-/* A moment three ways: UTC, this host's zone, the server's zone. */
-static void show_moment(const char *what, int64_t us, const char *server_zone)
+/* The moment of the target, which is told in UTC, in this host's zone and in the server's. */
+static void show_moment(int64_t us, const char *server_zone)
 {
-    char utc[40], zone[80];
+    const char *what = "that is";
+    char zone[80];
     struct err ignored = {0};
 
-    printf("  %-12s %s\n", what, clock_format_utc(us, utc));
-    if (clock_format_zone(us, NULL, zone, &ignored) == 0)
-        printf("  %-12s %s here\n", "", zone);
+    if (clock_format_zone(us, NULL, zone, &ignored) == 0) {
+        printf("  %-12s %s here\n", what, zone);
+        what = "and";
+    }
     if (server_zone != NULL && clock_format_zone(us, server_zone, zone, &ignored) == 0)
-        printf("  %-12s %s in the server's time zone\n", "", zone);
+        printf("  %-12s %s for the server\n", what, zone);
+}
+
+/* Lines, each under the last. */
+static void show_notes(const struct buf *notes)
+{
+    for (size_t at = 0; at < notes->len;) {
+        const char *line = notes->p + at, *end = memchr(line, '\n', notes->len - at);
+        size_t len = end != NULL ? (size_t)(end - line) : notes->len - at;
+
+        printf("  note         %.*s\n", (int)len, line);
+        at += len + 1;
+    }
 }
 
 static void show_reach(const struct restore_plan *p)
 {
     const struct reach *r = &p->reach;
     char lsn[LSN_TEXT], bytes[24], utc[40];
-    uint32_t size = p->backup.wal_segment_size;
+    uint64_t n = r->last_segno - r->first_segno + 1;
 
     if (r->first_segno != 0 && r->last_segno >= r->first_segno)
-        printf("  WAL          %llu segments, %s stored, on the way to timeline %u\n",
-               (unsigned long long)(r->last_segno - r->first_segno + 1),
-               format_bytes(r->wal_bytes, bytes), r->timeline);
+        printf("  WAL          %llu segment%s, %s stored, on the way to timeline %u\n",
+               (unsigned long long)n, plural_of(n), format_bytes(r->wal_bytes, bytes), r->timeline);
     if (r->end_lsn != 0)
-        printf("  ends at      %s (segment size %u MiB)\n", lsn_format(r->end_lsn, lsn),
-               size >> 20);
+        printf("  ends at      %s\n", lsn_format(r->end_lsn, lsn));
     if (r->last_commit_us != 0)
         printf("  last commit  %s\n", clock_format_utc(r->last_commit_us, utc));
 }
@@ -38,7 +51,6 @@ static void show_reach(const struct restore_plan *p)
 static void plan_text(const struct restore_plan *p, const struct restore_request *q)
 {
     AUTO(buf_free) struct buf target = BUF_INIT;
-    AUTO(buf_free) struct buf notes = BUF_INIT;
     char a[40], bytes[24];
 
     target_describe(&p->target, &target);
@@ -47,13 +59,12 @@ static void plan_text(const struct restore_plan *p, const struct restore_request
            format_bytes(p->bytes, bytes), clock_format_utc(p->backup.stop_us, a));
     printf("  target       %s\n", buf_text(&target));
     if (p->target.kind == TARGET_TIME)
-        show_moment("that is", p->target.time_us, p->server_zone);
+        show_moment(p->target.time_us, p->server_zone);
     show_reach(p);
     if (p->expected_us != 0)
         printf("  expected     %s\n", clock_format_duration(p->expected_us, a));
     printf("  then start   %s\n", p->start_command);
-    buf_add(&notes, p->notes.p, p->notes.len);
-    printf("%s", buf_text(&notes));
+    show_notes(&p->notes);
 }
 
 static void plan_json(struct json *j, const struct restore_plan *p)
