@@ -1,7 +1,7 @@
-/* verify.c - see verify.h: which objects, read by whom. What is damaged is traced in harm.c. */
-#include "repo/verify.h"
-
-#include <pthread.h>
+/*
+ * verify.c - see verify.h: which objects, read by whom. Whether backups are complete is asked in
+ * verify_backups.c; what damage means for files and pages, in harm.c.
+ */
 #include <stdlib.h>
 #include <string.h>
 
@@ -9,53 +9,52 @@
 #include "base/fs.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "postgres/lsn.h"
 #include "repo/harm.h"
+#include "repo/place.h"
+#include "repo/verify_form.h"
 
-enum { QUEUE_SIZE = 64, WATCH_MS = 4, SHOW_EVERY_US = 1000000 };
-
-struct check {
-    const struct verify_request *q;
-    struct verify_made *made;
-    struct queue *keys;
-    pthread_mutex_t lock; /* of made */
-};
+enum { QUEUE_SIZE = 64, WATCH_MS = 4, SHOW_EVERY_US = 1000000, SPAN_SEGMENTS_MAX = 1 << 20 };
 
 /* ---- what was found ---- */
 
-static struct damage *add_damage(struct check *c, const char *object, const char *why)
+void check_damaged(struct check *c, const char *object, const char *why)
 {
     struct verify_made *m = c->made;
 
-    m->damages = xrealloc(m->damages, (m->n_damages + 1) * sizeof *m->damages);
-    m->damages[m->n_damages] = (struct damage){.object = xstrdup(object), .why = xstrdup(why)};
-    return &m->damages[m->n_damages++];
+    pthread_mutex_lock(&c->lock);
+    if (m->n_damages % 64 == 0)
+        m->damages = xrealloc(m->damages, (m->n_damages + 64) * sizeof *m->damages);
+    m->damages[m->n_damages++] = (struct damage){.object = xstrdup(object), .why = xstrdup(why)};
+    pthread_mutex_unlock(&c->lock);
+}
+
+static void damage_free(struct damage *d)
+{
+    for (size_t k = 0; k < d->n_harms; k++)
+        free(d->harms[k].path);
+    free(d->harms);
+    free(d->object);
+    free(d->why);
 }
 
 void verify_made_free(struct verify_made *m)
 {
-    for (size_t i = 0; i < m->n_damages; i++) {
-        for (size_t k = 0; k < m->damages[i].n_harms; k++)
-            free(m->damages[i].harms[k].path);
-        free(m->damages[i].harms);
-        free(m->damages[i].object);
-        free(m->damages[i].why);
-    }
+    for (size_t i = 0; i < m->n_damages; i++)
+        damage_free(&m->damages[i]);
     free(m->damages);
     *m = (struct verify_made){0};
 }
 
-/* Damage is a finding; anything else stops the verification. */
-static int judge(struct check *c, const char *key, int rc, struct err *err)
+/* What is not found was expired between listing and reading; a backup that needs it misses it when
+ * it is asked whether it is complete. */
+int check_judge(struct check *c, const char *key, struct err *err)
 {
-    if (rc == 0)
-        return 0;
-    if (err->code == ERR_NOT_FOUND)
-        return 0; /* expired between listing and reading; a backup that needs it will miss it */
-    if (err->code != ERR_CORRUPT && err->code != ERR_FOREIGN && err->code != ERR_UNSUPPORTED)
+    if (err->code != ERR_NOT_FOUND && err->code != ERR_CORRUPT && err->code != ERR_FOREIGN &&
+        err->code != ERR_UNSUPPORTED)
         return -1;
-    pthread_mutex_lock(&c->lock);
-    add_damage(c, key, err->msg);
-    pthread_mutex_unlock(&c->lock);
+    if (err->code != ERR_NOT_FOUND)
+        check_damaged(c, key, err->msg);
     err_clear(err);
     return 0;
 }
@@ -83,17 +82,26 @@ static bool worth_decoding(enum object_kind kind)
     return kind <= OBJECT_INFO; /* the others are read whole whenever they are used */
 }
 
+static int look_at(struct check *c, const char *key, void *buffer, struct buf *raw, uint64_t *size,
+                   uint64_t *chunks, struct err *err)
+{
+    struct object_head head;
+
+    TRY(object_verify_at_rest(repo_store(c->q->repo), key, buffer, size, &head, err));
+    if (memcmp(head.repo_id, repo_id(c->q->repo), sizeof head.repo_id) != 0)
+        return err_set(err, ERR_FOREIGN, "object \"%s\" belongs to another repository", key);
+    TRY(place_check(repo_cluster(c->q->repo), key, &head, err));
+    if (!c->q->deep || !worth_decoding(head.kind))
+        return 0;
+    return decode_all(c, key, &head, raw, chunks, err);
+}
+
 static int check_object(struct check *c, const char *key, void *buffer, struct buf *raw,
                         struct err *err)
 {
-    struct object_head head;
     uint64_t size = 0, chunks = 0;
-    int rc = object_verify_at_rest(repo_store(c->q->repo), key, buffer, &size, &head, err);
+    int rc = look_at(c, key, buffer, raw, &size, &chunks, err);
 
-    if (rc == 0 && memcmp(head.repo_id, repo_id(c->q->repo), sizeof head.repo_id) != 0)
-        rc = err_set(err, ERR_FOREIGN, "\"%s\" belongs to another repository", key);
-    if (rc == 0 && c->q->deep && worth_decoding(head.kind))
-        rc = decode_all(c, key, &head, raw, &chunks, err);
     pthread_mutex_lock(&c->lock);
     c->made->objects++;
     c->made->bytes += size;
@@ -101,7 +109,7 @@ static int check_object(struct check *c, const char *key, void *buffer, struct b
     pthread_mutex_unlock(&c->lock);
     atomic_fetch_add(&c->q->progress->bytes_done, size);
     atomic_fetch_add(&c->q->progress->files_done, 1);
-    return judge(c, key, rc, err);
+    return rc == 0 ? 0 : check_judge(c, key, err);
 }
 
 static int work(void *ctx, unsigned index, struct err *err)
@@ -146,25 +154,66 @@ static int list_everything(struct check *c, struct err *err)
 
     TRY(push_key(c, name_descriptor(), err));
     TRY(store_list(s, "keys/", STORE_DEEP, push_entry, c, NULL, err));
+    TRY(store_list(s, "features/", STORE_DEEP, push_entry, c, NULL, err));
     return store_list(s, prefix, STORE_DEEP, push_entry, c, NULL, err);
 }
 
-static int list_backup(struct check *c, struct err *err)
+static int list_packs(struct check *c, const struct manifest *m, struct err *err)
 {
-    AUTO(manifest_close) struct manifest *m = NULL;
     AUTO(buf_free) struct buf name = BUF_INIT;
-    struct repo *r = c->q->repo;
 
-    TRY(push_key(c, name_manifest(&name, repo_cluster(r), c->q->label), err));
-    TRY(manifest_open(&m, r, c->q->label, err));
     for (uint32_t set = 1; set < manifest_sets(m); set++) {
         size_t n;
         const struct pack_info *packs = manifest_packs(m, set, &n);
 
         for (size_t i = 0; i < n; i++)
             TRY(push_key(
-                c, name_pack(&name, repo_cluster(r), manifest_set(m, set), packs[i].number), err));
+                c,
+                name_pack(&name, repo_cluster(c->q->repo), manifest_set(m, set), packs[i].number),
+                err));
     }
+    return 0;
+}
+
+/* The WAL that the backup needs to become consistent. */
+static int list_span(struct check *c, const struct pubinfo *p, const struct wal_span *s,
+                     struct err *err)
+{
+    AUTO(buf_free) struct buf key = BUF_INIT;
+    uint64_t segno = lsn_segno(s->start, p->wal_segment_size);
+    uint64_t last = lsn_last_segno(s->stop, p->wal_segment_size);
+    char name[WAL_SEGMENT_NAME];
+
+    if (last >= segno && last - segno > SPAN_SEGMENTS_MAX)
+        return err_set(err, ERR_CORRUPT, "backup \"%s\" says that it needs %llu segments of WAL",
+                       p->label, (unsigned long long)(last - segno));
+    for (; segno <= last; segno++) {
+        wal_segment_name(s->timeline, segno, p->wal_segment_size, name);
+        TRY(name_wal(&key, repo_cluster(c->q->repo), p->system_id, p->pg_version / 10000, name,
+                     err));
+        TRY(push_key(c, key.p, err));
+    }
+    return 0;
+}
+
+/* A damaged manifest is a finding: it is met again when the backup is asked whether it is complete.
+ */
+static int list_backup(struct check *c, struct err *err)
+{
+    AUTO(manifest_close) struct manifest *m = NULL;
+    AUTO(buf_free) struct buf name = BUF_INIT;
+    const struct pubinfo *p;
+
+    if (manifest_open(&m, c->q->repo, c->q->label, err) != 0) {
+        if (err->code == ERR_NOT_FOUND)
+            return -1;
+        return check_judge(c, name_manifest(&name, repo_cluster(c->q->repo), c->q->label), err);
+    }
+    TRY(push_key(c, name_manifest(&name, repo_cluster(c->q->repo), c->q->label), err));
+    TRY(list_packs(c, m, err));
+    p = manifest_pub(m);
+    for (uint32_t i = 0; i < p->n_spans; i++)
+        TRY(list_span(c, p, &p->spans[i], err));
     return 0;
 }
 
@@ -204,82 +253,39 @@ static int check_objects(struct check *c, struct err *err)
     return workers_join(&workers, err);
 }
 
-/* ---- completeness ---- */
+/* ---- all of it ---- */
 
-static int check_pack(struct check *c, const char *key, const struct pack_info *pack,
-                      struct err *err)
+static int by_object(const void *a, const void *b)
 {
-    struct store_entry e;
+    const struct damage *x = a, *y = b;
+    int order = strcmp(x->object, y->object);
 
-    if (store_stat(repo_store(c->q->repo), key, &e, err) != 0) {
-        if (err->code != ERR_NOT_FOUND)
-            return -1;
-        err_clear(err);
-        add_damage(c, key, "it is missing");
-    } else if (e.size != pack->size) {
-        AUTO(mem_free)
-        char *why = xasprintf("it has %llu bytes, the manifest says %llu",
-                              (unsigned long long)e.size, (unsigned long long)pack->size);
-        add_damage(c, key, why);
-    }
-    return 0;
+    return order != 0 ? order : strcmp(x->why, y->why);
 }
 
-static int check_backup(struct check *c, const char *label, struct err *err)
-{
-    AUTO(manifest_close) struct manifest *m = NULL;
-    AUTO(buf_free) struct buf name = BUF_INIT;
-    struct repo *r = c->q->repo;
-
-    if (manifest_open(&m, r, label, err) != 0)
-        return judge(c, name_manifest(&name, repo_cluster(r), label), -1, err);
-    c->made->backups++;
-    for (uint32_t set = 1; set < manifest_sets(m); set++) {
-        size_t n;
-        const struct pack_info *packs = manifest_packs(m, set, &n);
-
-        for (size_t i = 0; i < n; i++)
-            TRY(check_pack(c,
-                           name_pack(&name, repo_cluster(r), manifest_set(m, set), packs[i].number),
-                           &packs[i], err));
-    }
-    return 0;
-}
-
-static void broken_backup(void *ctx, const char *label, const struct err *why)
-{
-    struct check *c = ctx;
-    AUTO(buf_free) struct buf name = BUF_INIT;
-
-    add_damage(c, name_manifest(&name, repo_cluster(c->q->repo), label), why->msg);
-}
-
-static int check_backups(struct check *c, struct err *err)
-{
-    AUTO(backups_free) struct backup_list list = {0};
-
-    if (c->q->label != NULL)
-        return check_backup(c, c->q->label, err);
-    TRY(backups_list(c->q->repo, &list, broken_backup, c, err));
-    for (size_t i = 0; i < list.n; i++)
-        TRY(check_backup(c, list.items[i].label, err));
-    return 0;
-}
-
-/* The same object may have been found damaged by two ways of looking. */
+/* The same object may have been found damaged by two ways of looking, or be missed by many backups.
+ */
 static void merge_damages(struct verify_made *m)
 {
+    size_t kept = 0;
+
+    if (m->n_damages != 0)
+        qsort(m->damages, m->n_damages, sizeof *m->damages, by_object);
     for (size_t i = 0; i < m->n_damages; i++) {
-        for (size_t k = i + 1; k < m->n_damages;) {
-            if (strcmp(m->damages[i].object, m->damages[k].object) != 0) {
-                k++;
-                continue;
-            }
-            free(m->damages[k].object);
-            free(m->damages[k].why);
-            m->damages[k] = m->damages[--m->n_damages];
-        }
+        if (kept != 0 && strcmp(m->damages[kept - 1].object, m->damages[i].object) == 0)
+            damage_free(&m->damages[i]);
+        else
+            m->damages[kept++] = m->damages[i];
     }
+    m->n_damages = kept;
+}
+
+static int run(struct check *c, struct err *err)
+{
+    TRY(check_objects(c, err));
+    TRY(check_backups(c, err));
+    merge_damages(c->made);
+    return harm_trace(c->q->repo, c->q->label, c->made, err);
 }
 
 int verify_run(const struct verify_request *q, struct verify_made *made, struct err *err)
@@ -289,17 +295,13 @@ int verify_run(const struct verify_request *q, struct verify_made *made, struct 
 
     *made = (struct verify_made){0};
     if (q->deep && repo_encrypted(q->repo) && repo_key(q->repo) == NULL)
-        return err_set(err, ERR_KEY, "repository \"%s\": --deep needs the key", repo_name(q->repo));
+        return err_set(err, ERR_KEY, "repository \"%s\": to decode what it holds needs the key",
+                       repo_name(q->repo));
     progress_begin(q->progress, "verify", q->progress->mode);
     c.keys = queue_new(QUEUE_SIZE, free);
-    rc = check_objects(&c, err);
+    rc = run(&c, err);
     queue_free(&c.keys);
-    if (rc == 0)
-        rc = check_backups(&c, err);
-    if (rc == 0) {
-        merge_damages(made);
-        rc = harm_trace(q->repo, q->label, made, err);
-    }
+    check_sets_free(&c);
     progress_end(q->progress);
     if (rc != 0)
         verify_made_free(made);
