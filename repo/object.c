@@ -257,6 +257,21 @@ int object_add(struct object_writer *w, enum chunk_type type, enum chunk_privacy
     return append(w, w->out, stored, err);
 }
 
+int object_add_stored(struct object_writer *w, enum chunk_type type, uint32_t items,
+                      const void *stored, size_t stored_len, struct err *err)
+{
+    struct chunk_head head;
+
+    if (w->n_chunks == OBJECT_CHUNKS_MAX)
+        return err_set(err, ERR_FAILED, "object with more than %d chunks", OBJECT_CHUNKS_MAX);
+    TRY(chunk_head_parse(stored, &head, err));
+    if (head.type != type || head.pack != w->pack || head.index != w->n_chunks ||
+        head.body_len + (size_t)CHUNK_HEADER != stored_len)
+        return err_set(err, ERR_FAILED, "chunk %u was encoded for another place", w->n_chunks);
+    note_chunk(w, type, items, stored_len);
+    return append(w, stored, stored_len, err);
+}
+
 uint64_t object_size(const struct object_writer *w)
 {
     return w->size;

@@ -65,6 +65,10 @@ int object_create(struct object_writer **w, struct store *store, const char *key
 int object_add(struct object_writer *w, enum chunk_type type, enum chunk_privacy privacy,
                uint32_t items, const void *raw, size_t len, uint32_t *index,
                struct err *err) MUST_CHECK;
+/* Appends a chunk that was encoded elsewhere (in another thread) for exactly this place: logical
+ * pack number of this object, index = object_chunk_count(). Anything else is ERR_FAILED. */
+int object_add_stored(struct object_writer *w, enum chunk_type type, uint32_t items,
+                      const void *stored, size_t stored_len, struct err *err) MUST_CHECK;
 uint64_t object_size(const struct object_writer *w); /* bytes so far, DIR and trailer not yet */
 uint32_t object_chunk_count(const struct object_writer *w);
 /* Writes DIR and trailer, commits. *size (may be NULL): the object's size. ERR_EXISTS as
