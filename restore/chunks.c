@@ -7,7 +7,7 @@
 
 /* A page that changed every day lies in the chunk of another backup than its neighbours, so a walk
  * along a file goes to and fro between as many chunks as there are backups in the chain. */
-enum { PAGE_SLOTS = 8, BUNDLE_SLOTS = 3, CONTENTS_SLOTS = 2, BUNDLE_MAX = 256 << 10 };
+enum { PAGE_SLOTS = 8, BUNDLE_SLOTS = 3, CONTENTS_SLOTS = 2, BUNDLE_MAX = 512 << 10 };
 
 struct slot {
     struct chunk_at at;

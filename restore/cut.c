@@ -63,6 +63,7 @@ static struct item *new_item(struct task *t, const struct cut_file *f, enum item
 
     i->kind = kind;
     i->exists = f->exists;
+    i->made = f->made;
     i->root = f->root;
     i->mode = f->entry->mode & 07777;
     i->uid = f->uid;
@@ -145,7 +146,7 @@ static int add_whole(struct cutter *c, const struct cut_file *f, struct map_walk
 static int make_file(struct cutter *c, const struct cut_file *f, uint64_t *old_size,
                      struct err *err)
 {
-    struct file_wish wish = {f->entry->mode & 07777, f->uid, f->gid, f->exists};
+    struct file_wish wish = {f->entry->mode & 07777, f->uid, f->gid, f->exists, f->made};
     AUTO(fd_close) int fd = -1;
     const char *name;
     int dirfd;

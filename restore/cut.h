@@ -16,7 +16,7 @@ struct cut_file {
     const char *rel; /* its path there */
     uid_t uid;
     gid_t gid;
-    bool exists;
+    bool exists, made; /* there from before; made just now, empty */
 };
 /* Takes the task; false: nobody wants it any more. */
 typedef bool task_taker(void *ctx, struct task *task);

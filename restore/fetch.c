@@ -17,6 +17,7 @@
 #include "restore/delta.h"
 #include "restore/owner.h"
 #include "restore/site.h"
+#include "restore/target_file.h"
 #include "restore/write.h"
 
 /* Twice as many threads as workers: one decodes while the other waits for its write. */
@@ -172,6 +173,30 @@ static int list_file(struct fetch *f, const struct entry *e, unsigned root, stru
     return pgmanifest_add(f->t->listing, path, e->size, e->mtime_s, e->crc32c, err);
 }
 
+/*
+ * New files are made here, not by the workers: those would only wait for each other, since one
+ * directory takes one new name at a time. An empty file needs no worker at all.
+ */
+static int make_file(struct fetch *f, struct cut_file *file, struct err *err)
+{
+    struct file_wish wish = {file->entry->mode & 07777, file->uid, file->gid, false, false};
+    const char *name;
+    int fd;
+
+    if (file->exists || (wish.mode & S_IWUSR) == 0)
+        return 0;
+    TRY(parent_of(f, file->root, file->rel, &fd, &name, err));
+    TRY(target_make(fd, name, file->rel, &wish, err));
+    file->made = true;
+    return 0;
+}
+
+static void count_empty(struct fetch *f)
+{
+    if (f->t->progress != NULL)
+        atomic_fetch_add_explicit(&f->t->progress->files_done, 1, memory_order_relaxed);
+}
+
 static int add_file(struct fetch *f, const struct entry *e, unsigned root, const char *rel,
                     enum found found, struct err *err)
 {
@@ -184,6 +209,11 @@ static int add_file(struct fetch *f, const struct entry *e, unsigned root, const
         file.uid = (uid_t)-1, file.gid = (gid_t)-1;
     f->done->files++;
     TRY(list_file(f, e, root, err));
+    TRY(make_file(f, &file, err));
+    if (file.made && e->place == PLACE_EMPTY && e->size == 0) {
+        count_empty(f);
+        return 0;
+    }
     return cutter_add(f->cutter, &file, err);
 }
 

@@ -28,6 +28,17 @@ static int create(int dirfd, const char *name, const char *shown, const struct f
     return target_own(*fd, shown, wish->uid, wish->gid, err);
 }
 
+int target_make(int dirfd, const char *name, const char *shown, const struct file_wish *wish,
+                struct err *err)
+{
+    if (mknodat(dirfd, name, S_IFREG | wish->mode, 0) != 0)
+        return err_sys(err, "cannot create \"%s\"", shown);
+    if ((wish->uid != (uid_t)-1 || wish->gid != (gid_t)-1) &&
+        fchownat(dirfd, name, wish->uid, wish->gid, AT_SYMLINK_NOFOLLOW) != 0)
+        return err_sys(err, "cannot change the owner of \"%s\"", shown);
+    return 0;
+}
+
 static int fit_existing(int fd, const char *shown, const struct stat *st,
                         const struct file_wish *wish, struct err *err)
 {
@@ -40,12 +51,20 @@ static int fit_existing(int fd, const char *shown, const struct stat *st,
     return 0;
 }
 
+int target_open_part(int dirfd, const char *name, const char *shown, int *fd, struct err *err)
+{
+    *fd = openat(dirfd, name, O_RDWR | O_NOFOLLOW | O_CLOEXEC);
+    return *fd < 0 ? err_sys(err, "cannot open \"%s\"", shown) : 0;
+}
+
 int target_open(int dirfd, const char *name, const char *shown, const struct file_wish *wish,
                 int *fd, uint64_t *old_size, struct err *err)
 {
     struct stat st;
 
     *old_size = 0;
+    if (wish->made)
+        return target_open_part(dirfd, name, shown, fd, err);
     if (!wish->exists)
         return create(dirfd, name, shown, wish, fd, err);
     *fd = openat(dirfd, name, O_RDWR | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
@@ -59,12 +78,6 @@ int target_open(int dirfd, const char *name, const char *shown, const struct fil
     if (unlinkat(dirfd, name, 0) != 0 && errno != ENOENT)
         return err_sys(err, "cannot replace \"%s\"", shown);
     return create(dirfd, name, shown, wish, fd, err);
-}
-
-int target_open_part(int dirfd, const char *name, const char *shown, int *fd, struct err *err)
-{
-    *fd = openat(dirfd, name, O_RDWR | O_NOFOLLOW | O_CLOEXEC);
-    return *fd < 0 ? err_sys(err, "cannot open \"%s\"", shown) : 0;
 }
 
 int target_resize(int fd, const char *shown, uint64_t size, struct err *err)

@@ -17,8 +17,13 @@ struct file_wish {
     mode_t mode;
     uid_t uid; /* -1: leave it alone */
     gid_t gid;
-    bool exists; /* a regular file is thought to be there */
+    bool exists; /* a regular file is thought to be there, from before */
+    bool made;   /* target_make() has just made it */
 };
+/* Makes an empty file. It cannot be opened for writing afterwards when its mode forbids that to its
+ * owner: leave such a one to target_open(). */
+int target_make(int dirfd, const char *name, const char *shown, const struct file_wish *wish,
+                struct err *err) MUST_CHECK;
 /* Opens name in dirfd for writing (and reading, if it exists), with mode and owner as wished. The
  * process's umask must be 0. *old_size: bytes it had, 0 for a new one. shown: for messages. */
 int target_open(int dirfd, const char *name, const char *shown, const struct file_wish *wish,

@@ -20,6 +20,7 @@ enum item_kind { ITEM_EMPTY, ITEM_BUNDLE, ITEM_PAGES };
 struct item {
     enum item_kind kind;
     bool exists;   /* delta: a regular file of that name is there, to be compared */
+    bool made;     /* it has just been made, empty */
     uint32_t path; /* in task.text: relative to the root */
     unsigned root;
     mode_t mode;

@@ -259,7 +259,7 @@ static int do_bundled(struct writer *w, const struct job *j, struct err *err)
 static int open_item(struct writer *w, struct job *j, struct err *err)
 {
     const struct item *i = j->item;
-    struct file_wish wish = {i->mode, i->uid, i->gid, i->exists};
+    struct file_wish wish = {i->mode, i->uid, i->gid, i->exists, i->made};
 
     TRY(dir_cache_parent(&w->dir, w->terms->layout, i->root, j->path, &j->dirfd, &j->name, err));
     if (!i->part)
