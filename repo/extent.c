@@ -62,7 +62,8 @@ void map_add(struct map_builder *m, struct extent e)
 
     m->pages += e.count;
     if (last->count != 0 && last->set == e.set && last->count <= UINT32_MAX - e.count &&
-        (e.set == SET_ZERO || last->addr + last->count == e.addr)) {
+        (e.set == SET_ZERO ||
+         (last->addr + last->count == e.addr && addr_pack(last->addr) == addr_pack(e.addr)))) {
         last->count += e.count;
         return;
     }
@@ -144,6 +145,9 @@ int map_next(struct map_walk *w, struct extent *e, struct err *err)
     e->addr = w->next_addr[e->set] + (uint64_t)((head & 1) != 0 ? cur_sv(&w->in) : 0);
     if (w->in.bad || (e->set != SET_ZERO && (e->addr >= ADDR_END || count > ADDR_END - e->addr)))
         return err_set(err, ERR_CORRUPT, "map with an address beyond all packs");
+    if (e->set != SET_ZERO && addr_pack(e->addr) != addr_pack(e->addr + count - 1))
+        return err_set(err, ERR_CORRUPT, "map with an extent of %llu pages that leaves pack %u",
+                       (unsigned long long)count, addr_pack(e->addr));
     w->next_addr[e->set] = e->addr + count;
     w->pages_seen += count;
     return 1;

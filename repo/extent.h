@@ -57,8 +57,8 @@ void map_add(struct map_builder *m, struct extent e);
 void map_finish(struct map_builder *m, uint32_t unit, uint64_t length, struct buf *out);
 
 /* Walks an encoded map (hostile bytes). map_begin checks the head; map_next gives 1 and an extent,
- * 0 at the end (after checking that the pages add up to the length), -1 with ERR_CORRUPT. n_sets:
- * sets known, others are refused. */
+ * which lies in one pack, 0 at the end (after checking that the pages add up to the length), -1
+ * with ERR_CORRUPT. n_sets: sets known, others are refused. */
 struct map_walk {
     struct cursor in;
     uint32_t unit;

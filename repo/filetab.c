@@ -220,6 +220,8 @@ static int read_place(struct filetab_reader *r, const struct filetab_limits *lim
         e->pack = (uint32_t)cur_uv_max(&r->in, PACK_NONE - 1);
         e->chunk = (uint32_t)cur_uv_max(&r->in, OBJECT_CHUNKS_MAX - 1);
         e->offset = (uint32_t)cur_uv_max(&r->in, CHUNK_RAW_MAX);
+        if (e->size > (uint64_t)CHUNK_RAW_MAX - e->offset)
+            return bad(err, "a file larger than its bundle");
         return e->set != SET_ZERO && e->set < limits->sets ? 0 : bad(err, "an unknown set");
     }
     return bad(err, "an unknown kind of place");

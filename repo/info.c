@@ -19,7 +19,9 @@ enum info_tag {
     INFO_CATALOG_VERSION = 9,
     INFO_ATTRIBUTES = 11, /* uv mode, user, group */
 };
-enum { LABEL_BYTES_MAX = 1 << 20, LIST_TEXT_MAX = 1 << 16, ATTRIBUTES_MAX = 1 << 16 };
+enum { LABEL_BYTES_MAX = 1 << 20, LIST_TEXT_MAX = 1 << 16 };
+enum { ATTRIBUTES_MAX = 1 << 16, SETTINGS_MAX = 10000, ERRORS_MAX = 10000 };
+enum { TABLESPACES_MAX = 1 << 20 };
 
 /* ---- attributes ---- */
 
@@ -151,7 +153,7 @@ static int bad(struct err *err, const char *what)
 
 static int take_settings(struct cursor *c, struct backup_info *i, struct err *err)
 {
-    uint64_t n = cur_uv_max(c, cur_left(c) / 2);
+    uint64_t n = cur_uv_max(c, MIN_OF((size_t)SETTINGS_MAX, cur_left(c) / 2));
 
     for (uint64_t k = 0; k < n; k++) {
         AUTO(mem_free) char *name = cur_text(c, LIST_TEXT_MAX);
@@ -166,7 +168,7 @@ static int take_settings(struct cursor *c, struct backup_info *i, struct err *er
 
 static int take_errors(struct cursor *c, struct backup_info *i, struct err *err)
 {
-    uint32_t n = (uint32_t)cur_uv_max(c, cur_left(c) / 2);
+    uint32_t n = (uint32_t)cur_uv_max(c, MIN_OF((size_t)ERRORS_MAX, cur_left(c) / 2));
 
     i->errors = xcalloc(n, sizeof *i->errors);
     for (uint32_t k = 0; k < n; k++) {
@@ -181,7 +183,7 @@ static int take_errors(struct cursor *c, struct backup_info *i, struct err *err)
 
 static int take_tablespaces(struct cursor *c, struct backup_info *i, struct err *err)
 {
-    uint32_t n = (uint32_t)cur_uv_max(c, cur_left(c) / 2);
+    uint32_t n = (uint32_t)cur_uv_max(c, MIN_OF((size_t)TABLESPACES_MAX, cur_left(c) / 2));
 
     i->tablespaces = xcalloc(n, sizeof *i->tablespaces);
     for (uint32_t k = 0; k < n; k++) {

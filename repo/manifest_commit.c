@@ -110,6 +110,15 @@ static void take_own_packs(struct manifest_writer *w)
         memcpy(own->packs, packs, n * sizeof *packs);
 }
 
+/* Mostly there is nothing to flush any more. What there is must be durable first. */
+static int flush_durably(struct manifest_writer *w, struct err *err)
+{
+    uint64_t before = set_stored_bytes(w->set);
+
+    TRY(manifest_flush(w, err));
+    return set_stored_bytes(w->set) == before ? 0 : store_sync(repo_store(w->repo), err);
+}
+
 int manifest_commit(struct manifest_writer *w, struct pubinfo *pub, const struct backup_info *info,
                     struct err *err)
 {
@@ -119,7 +128,7 @@ int manifest_commit(struct manifest_writer *w, struct pubinfo *pub, const struct
     AUTO(buf_free) struct buf key = BUF_INIT;
     uint64_t size = 0;
 
-    TRY(manifest_flush(w, err));
+    TRY(flush_durably(w, err));
     take_own_packs(w);
     pub->stored_bytes = set_stored_bytes(w->set);
     memcpy(head.label, set_label(w->set), LABEL_SIZE + 1);

@@ -19,6 +19,7 @@ enum {
     MAP_CHUNK_MAX = CHUNK_RAW_MAX,
     ENTRY_PATH_MAX = 4096, /* of a link's target, too */
     OWNER_NAME_MAX = 256,
+    SETTAB_MAX = 1 << 16,    /* sets */
     TABLES_INLINE = 8 << 20, /* beyond, file table and maps go into metadata packs */
 };
 

@@ -2,6 +2,7 @@
  * entry_walk.c. */
 #include <stdlib.h>
 
+#include "base/fs.h"
 #include "base/mem.h"
 #include "repo/lease.h"
 #include "repo/manifest_form.h"
@@ -75,7 +76,7 @@ static int front_trust(struct front *f, struct err *err)
 
     if (!repo_encrypted(f->repo) || repo_key(f->repo) != NULL)
         return 0;
-    buffer = xaligned(4096, 1 << 20);
+    buffer = xaligned(FS_ALIGN, FS_IO_SIZE);
     return object_verify_at_rest(repo_store(f->repo), f->key, buffer, NULL, NULL, err);
 }
 
@@ -102,14 +103,30 @@ int manifest_front(struct repo *r, const char *label, unsigned n, struct buf *ch
     return 0;
 }
 
+/* Another host may have accepted the system since this process looked. */
+static int knows(struct repo *r, const struct pubinfo *p, bool *known, struct err *err)
+{
+    unsigned major = p->pg_version / 10000;
+
+    *known = repo_knows(r, p->system_id, major);
+    if (*known)
+        return 0;
+    TRY(repo_refresh(r, err));
+    *known = repo_knows(r, p->system_id, major);
+    return 0;
+}
+
 /* A whole backup copied from another cluster or under another label must not pass. */
 static int check_owner(struct repo *r, const char *label, const struct pubinfo *p, struct err *err)
 {
+    bool known;
+
     if (strcmp(p->label, label) != 0 || strcmp(p->cluster, repo_cluster(r)) != 0)
         return err_set(err, ERR_FOREIGN,
                        "backup \"%s\" of cluster \"%s\" says that it is \"%s\" of cluster \"%s\"",
                        label, repo_cluster(r), p->label, p->cluster);
-    if (!repo_knows(r, p->system_id, p->pg_version / 10000))
+    TRY(knows(r, p, &known, err));
+    if (!known)
         return err_set(
             err, ERR_FOREIGN,
             "backup \"%s\" is of system identifier %llu (PostgreSQL %u), which repository "
@@ -135,16 +152,25 @@ int pubinfo_read(struct repo *r, const char *label, struct pubinfo *p, uint64_t 
 
 /* ---- a manifest ---- */
 
+static int parse_public(struct manifest *m, const char *label, const struct buf raw[3],
+                        struct err *err)
+{
+    TRY(pubinfo_parse(raw[AT_PUBINFO].p, raw[AT_PUBINFO].len, &m->pub, err));
+    TRY(check_owner(m->repo, label, &m->pub, err));
+    TRY(settab_parse(raw[AT_SETTAB].p, raw[AT_SETTAB].len, &m->sets, err));
+    if (strcmp(m->sets.sets[1].label, label) != 0)
+        return err_set(err, ERR_CORRUPT, "backup \"%s\": its first set is \"%s\", expected its own",
+                       label, m->sets.sets[1].label);
+    return packtab_parse(raw[AT_PACKTAB].p, raw[AT_PACKTAB].len, &m->sets, LIVE_CHECKED, err);
+}
+
 static int load_public(struct manifest *m, const char *label, struct err *err)
 {
     struct buf raw[3] = {BUF_INIT, BUF_INIT, BUF_INIT};
-    int rc = -1;
+    int rc = manifest_front(m->repo, label, 3, raw, NULL, err);
 
-    if (manifest_front(m->repo, label, 3, raw, NULL, err) == 0 &&
-        pubinfo_parse(raw[AT_PUBINFO].p, raw[AT_PUBINFO].len, &m->pub, err) == 0 &&
-        check_owner(m->repo, label, &m->pub, err) == 0 &&
-        settab_parse(raw[AT_SETTAB].p, raw[AT_SETTAB].len, &m->sets, err) == 0)
-        rc = packtab_parse(raw[AT_PACKTAB].p, raw[AT_PACKTAB].len, &m->sets, LIVE_CHECKED, err);
+    if (rc == 0)
+        rc = parse_public(m, label, raw, err);
     for (size_t i = 0; i < LENGTH(raw); i++)
         buf_free(&raw[i]);
     return rc;

@@ -61,6 +61,12 @@ int manifest_add_set(struct manifest_writer *w, const char *label, const struct 
 
     if (!label_valid(label))
         return err_set(err, ERR_FAILED, "\"%s\" is no label of a set", label);
+    if (w->sets.n > SETTAB_MAX)
+        return err_set(err, ERR_FAILED, "a backup can build on at most %d other sets", SETTAB_MAX);
+    for (size_t i = 1; i < n; i++)
+        if (packs[i].number <= packs[i - 1].number)
+            return err_set(err, ERR_FAILED, "set \"%s\": pack %u comes after pack %u", label,
+                           packs[i].number, packs[i - 1].number);
     w->sets.sets = xrealloc(w->sets.sets, (w->sets.n + 1) * sizeof *w->sets.sets);
     s = &w->sets.sets[w->sets.n];
     *s = (struct set_packs){
@@ -97,14 +103,17 @@ static int mark_live(struct manifest_writer *w, uint32_t set, uint32_t pack, uin
     return 0;
 }
 
+/* Every map is walked before it is written: what a restore would refuse must fail now. */
 static int mark_map(struct manifest_writer *w, const struct entry *e, struct err *err)
 {
     struct map_walk walk;
     struct extent x;
     int more = -1, rc = 0;
 
-    if (map_begin(&walk, e->map, e->map_len, w->sets.n, err) != 0)
-        return -1;
+    TRY(map_begin(&walk, e->map, e->map_len, w->sets.n, err));
+    if (walk.length != e->size)
+        rc = err_set(err, ERR_FAILED, "its map is of %llu bytes, the file has %llu",
+                     (unsigned long long)walk.length, (unsigned long long)e->size);
     while (rc == 0 && (more = map_next(&walk, &x, err)) == 1) {
         if (x.set <= 1)
             continue;
@@ -124,8 +133,8 @@ static int mark_entry(struct manifest_writer *w, const struct entry *e, struct e
     if (e->place == PLACE_BUNDLE && (e->set == SET_ZERO || e->set >= w->sets.n))
         return err_set(err, ERR_FAILED, "file \"%s\" lies in set %u, there are %u", e->path, e->set,
                        w->sets.n - 1);
-    if (e->place == PLACE_MAP && w->sets.n > 2)
-        return mark_map(w, e, err);
+    if (e->place == PLACE_MAP && mark_map(w, e, err) != 0)
+        return err_context(err, "file \"%s\"", e->path);
     if (e->place == PLACE_BUNDLE && e->set > 1)
         return mark_live(w, e->set, e->pack, e->chunk, err);
     return 0;

@@ -11,7 +11,7 @@
 #include "base/mem.h"
 #include "repo/manifest_form.h"
 
-enum { SETS_MAX = 1 << 16, LIVE_BYTES = OBJECT_CHUNKS_MAX / 8 };
+enum { LIVE_BYTES = OBJECT_CHUNKS_MAX / 8 };
 
 void set_table_free(struct set_table *t)
 {
@@ -100,7 +100,7 @@ static int bad(struct err *err, const char *what)
 int settab_parse(const void *bytes, size_t len, struct set_table *t, struct err *err)
 {
     struct cursor c = cursor_of(bytes, len);
-    uint32_t n = (uint32_t)cur_uv_max(&c, MIN_OF((size_t)SETS_MAX, len / (LABEL_SIZE + 2)));
+    uint32_t n = (uint32_t)cur_uv_max(&c, MIN_OF((size_t)SETTAB_MAX, len / (LABEL_SIZE + 2)));
 
     *t = (struct set_table){.sets = xcalloc(n + 1, sizeof *t->sets), .n = n + 1};
     for (uint32_t i = 1; i <= n; i++) {
@@ -108,10 +108,11 @@ int settab_parse(const void *bytes, size_t len, struct set_table *t, struct err 
         const uint8_t *label = cur_bytes(&c, label_len);
         uint8_t bits = cur_u8(&c);
 
-        if (c.bad || label_len != LABEL_SIZE)
-            break;
-        memcpy(t->sets[i].label, label, LABEL_SIZE);
-        if (bits != MAP_PAGE_BITS || !label_valid(t->sets[i].label))
+        if (c.bad || label_len != LABEL_SIZE || bits != MAP_PAGE_BITS)
+            c.bad = true;
+        else
+            memcpy(t->sets[i].label, label, LABEL_SIZE);
+        if (!label_valid(t->sets[i].label))
             c.bad = true;
     }
     if (cur_done(&c) && n != 0)

@@ -80,8 +80,11 @@ static int bad(struct err *err, const char *what)
 
 static int take_text(const struct field *f, char **out, struct err *err)
 {
-    if (f->len > TEXT_MAX || memchr(f->p, '\0', f->len) != NULL)
+    if (f->len > TEXT_MAX)
         return bad(err, "malformed text");
+    for (size_t i = 0; i < f->len; i++)
+        if (f->p[i] < ' ' || f->p[i] == 0x7f) /* it is shown on terminals */
+            return bad(err, "text with control characters");
     *out = xstrndup((const char *)f->p, f->len);
     return 0;
 }
@@ -227,6 +230,8 @@ static int parse(const void *bytes, size_t len, struct pubinfo *p, struct err *e
         TRY(take_fact(&one, p, err));
     TRY(more);
     TRY(fields_need(&f, needed, LENGTH(needed), err));
+    if (p->label[0] == '\0')
+        return bad(err, "no label");
     if (p->wal_segment_size < 1 << 20 || p->wal_segment_size > 1 << 30 ||
         (p->wal_segment_size & (p->wal_segment_size - 1)) != 0)
         return bad(err, "impossible WAL segment size");

@@ -164,6 +164,8 @@ static const struct damage damages[] = {
     {"an address for zero pages", MAP(1, U8K, U8K, 1, 1, 1, 2), ERR_CORRUPT},
     {"an address beyond all packs",
      MAP(1, U8K, U8K, 1, 3, 1, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 1), ERR_CORRUPT},
+    {"an extent that leaves its pack", MAP(1, U8K, 0x80, 0x80, 1, 1, 3, 2, 0xfe, 0xff, 0x1f),
+     ERR_CORRUPT},
     {"cut off in an extent", MAP(1, U8K, U8K, 1, 3, 1), ERR_CORRUPT},
 };
 

@@ -239,6 +239,10 @@ static void unsafe_or_unordered_paths_are_refused(void **state)
         {"an empty file with a size", BLOCK("\1\0\1a\2\0\0\1\0\0\0\0\0"), false},
         {"an unknown place", BLOCK("\1\0\1a\2\0\0\1\0\0\0\0\4"), false},
         {"a bundle in set 0", BLOCK("\1\0\1a\2\0\0\1\0\0\0\0\3\0\0\0\0"), false},
+        {"a file that ends in its bundle at 16 MiB",
+         BLOCK("\1\0\1a\2\0\0\x80\x80\x80\4\0\0\0\0\3\1\0\0\x80\x80\x80\4"), true},
+        {"a file larger than its bundle",
+         BLOCK("\1\0\1a\2\0\0\x81\x80\x80\4\0\0\0\0\3\1\0\0\x80\x80\x80\4"), false},
         {"a bundle in chunk 4,096", BLOCK("\1\0\1a\2\0\0\1\0\0\0\0\3\1\0\x80\x20\0"), false},
         {"a map of no bytes", BLOCK("\1\0\1a\2\0\0\1\0\0\0\0\2\0\0\0"), false},
         {"no entries", BLOCK("\0"), false},
@@ -446,6 +450,9 @@ static void impossible_sets_are_refused(void **state)
         {"a label of 24 bytes", BLOCK("\1\x18"
                                       "20261122T140533Z-F-0a1b2"
                                       "\6\0")},
+        {"a label of 24 bytes with which all ends", BLOCK("\1\x18"
+                                                          "20261122T140533Z-F-0a1b2"
+                                                          "\6")},
         {"no label", BLOCK("\1\x19"
                            "../../../etc/passwd/......"
                            "\6")},

@@ -352,7 +352,7 @@ static void chunks_of_other_sets_are_counted_as_needed(void **state)
 
 static void entries_that_name_what_is_not_there_are_refused(void **state)
 {
-    static const struct pack_info packs[] = {{3, 100, 5000}};
+    static const struct pack_info packs[] = {{3, 100, 5000}}, twice[] = {{3, 9, 900}, {3, 9, 900}};
     static const struct {
         uint32_t set, pack, chunk;
     } nowhere[] = {{0, 0, 0}, {3, 3, 0}, {2, 2, 0}, {2, 3, 100}, {2, 4, 0}, {UINT32_MAX, 3, 0}};
@@ -378,6 +378,11 @@ static void entries_that_name_what_is_not_there_are_refused(void **state)
     scattered_map(&d, 7, 3, &e);
     assert_int_equal(manifest_add(d.writer, &e, &err), -1);
     FAILS(manifest_add_set(d.writer, "no label", packs, 1, &set, &err), &err, ERR_FAILED);
+    FAILS(manifest_add_set(d.writer, SAMPLE_LABEL, twice, 2, &set, &err), &err, ERR_FAILED);
+    scattered_map(&d, 1, 3, &e);
+    e.size++;
+    FAILS(manifest_add(d.writer, &e, &err), &err, ERR_FAILED);
+    assert_non_null(strstr(err.msg, "data/a"));
     draft_end(&d);
     d = (struct draft){0};
     sample_repo_end(&s);
@@ -566,6 +571,31 @@ static void a_flipped_bit_anywhere_is_noticed(void **state)
     }
 }
 
+/* Accepted by another host after this process opened the repository. */
+static void a_system_accepted_meanwhile_is_known(void **state)
+{
+    AUTO(draft_end) struct draft d = {0};
+    AUTO(pubinfo_free) struct pubinfo like = facts(SAMPLE_LABEL, "main");
+    AUTO(pubinfo_free) struct pubinfo seen = {0};
+    AUTO(manifest_close) struct manifest *m = NULL;
+    AUTO(repo_close) struct repo *other = NULL;
+    struct sample_repo s;
+
+    (void)state;
+    sample_repo_begin(&s, false, 0);
+    like.system_id++;
+    draft_begin(&d, s.repo, SAMPLE_LABEL);
+    OK(commit(&d, &like), &err);
+    FAILS(pubinfo_read(s.repo, SAMPLE_LABEL, &seen, NULL, &err), &err, ERR_FOREIGN);
+    other = sample_repo_other(&s, store_mem_share(s.store), REPO_OPEN_FULL);
+    OK(repo_accept(other, like.system_id, SAMPLE_MAJOR, &err), &err);
+    OK(pubinfo_read(s.repo, SAMPLE_LABEL, &seen, NULL, &err), &err);
+    OK(manifest_open(&m, s.repo, SAMPLE_LABEL, &err), &err);
+    draft_end(&d);
+    d = (struct draft){0};
+    sample_repo_end(&s);
+}
+
 static void labels_that_are_none_or_not_there_are_not_found(void **state)
 {
     static const char *const labels[] = {"", "latest", "../../other", SAMPLE_NEWER};
@@ -748,6 +778,7 @@ int main(void)
         cmocka_unit_test(a_manifest_that_could_not_be_read_is_not_committed),
         cmocka_unit_test(a_manifest_that_does_not_belong_there_is_refused),
         cmocka_unit_test(a_flipped_bit_anywhere_is_noticed),
+        cmocka_unit_test(a_system_accepted_meanwhile_is_known),
         cmocka_unit_test(labels_that_are_none_or_not_there_are_not_found),
         cmocka_unit_test(a_list_has_what_is_committed_and_neither_expired_nor_fenced),
         cmocka_unit_test(listing_a_backup_takes_one_small_request),

@@ -136,6 +136,8 @@ static const struct damage {
 } damages[] = {
     {"another form of label", 1, "20261122T140533Z-I-0a1b2", 24, ERR_CORRUPT},
     {"a label with a slash", 1, "20261122T140533Z-I-0a1b2/", 25, ERR_CORRUPT},
+    {"no label", 1, "", 0, ERR_CORRUPT},
+    {"a host that clears the screen", 4, "db\33[2J", 6, ERR_CORRUPT},
     {"no such type", 3, "X", 1, ERR_CORRUPT},
     {"a type with more behind it", 3, "F\0", 2, ERR_CORRUPT},
     {"a NUL in the cluster's name", 7, "ma\0n", 4, ERR_CORRUPT},
