@@ -157,13 +157,27 @@ static void add_range(struct buf *b, const struct search *s)
 
     buf_addf(b, " between %s and %s, where ", lsn_format(s->backup->start_lsn, from),
              lsn_format(s->way.end_lsn, to));
-    add_end(b, &s->way);
+    if (reach_at_end(&s->way))
+        buf_adds(b, "the archived WAL ends");
+    else
+        add_end(b, &s->way);
+}
+
+static void add_lsn_beyond(struct buf *b, const struct search *s)
+{
+    char last[LSN_TEXT], end[LSN_TEXT];
+
+    lsn_format(s->way.last_lsn, last);
+    if (reach_at_end(&s->way))
+        buf_addf(b, "the archived WAL ends at %s, its last record starts at %s",
+                 lsn_format(s->way.end_lsn, end), last);
+    else
+        add_end(b, &s->way);
 }
 
 void reach_say_beyond(struct search *s)
 {
     AUTO(buf_free) struct buf b = BUF_INIT;
-    char at[LSN_TEXT];
 
     switch (s->t->kind) {
     case TARGET_TIME:
@@ -181,13 +195,11 @@ void reach_say_beyond(struct search *s)
         break;
     case TARGET_NAME:
         buf_adds(&b, "there is no such restore point");
-        add_names(&b, s);
-        buf_adds(&b, ";");
         add_range(&b, s);
+        add_names(&b, s);
         break;
     default:
-        buf_addf(&b, "the last record is at %s: ", lsn_format(s->way.last_lsn, at));
-        add_end(&b, &s->way);
+        add_lsn_beyond(&b, s);
     }
     put_why(s, &b);
 }

@@ -329,7 +329,7 @@ static void a_position_stops_at_the_first_record_from_there_on(void **state)
         REACHED(r);
         assert_int_equal(r.end_lsn, d.after[1]);
         r = rig_reach(&d.rig, 0, lsn_target(d.m.end + 1, false));
-        NOT_REACHED(r, "the last record is at");
+        NOT_REACHED(r, "the archived WAL ends at");
         assert_true(r.wal_ends);
         r = rig_reach(&d.rig, 0, lsn_target(r.nearest_before_lsn, false));
         REACHED(r);

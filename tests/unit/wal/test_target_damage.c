@@ -146,7 +146,7 @@ static void wal_that_does_not_go_on_is_not_gone_beyond(void **state)
     static const struct {
         const char *what;
         size_t segment;
-        uint64_t at; /* byte from the commit's start in it; 0: the first page's zeros behind all */
+        uint64_t at; /* byte from the commit's start in it */
         uint32_t reached, not_reached;
         const char *says;
     } cases[] = {
@@ -194,6 +194,94 @@ static void segments_of_another_history_do_not_continue_this_one(void **state)
     NOT_REACHED(r, "do not continue those before");
     row_end(&row);
     row_end(&other);
+}
+
+/* A commit that cannot be read might be the one to stop at. */
+static void nothing_is_found_behind_a_record_that_is_not_understood(void **state)
+{
+    struct target latest = {.kind = TARGET_LATEST};
+    struct rig rig;
+    struct wal_make m;
+    uint64_t odd, last;
+    struct reach r;
+    (void)state;
+
+    rig_begin(&rig, 15);
+    rig_make(&m, 15);
+    rig_backup(&rig, &m, NOON);
+    wal_make_commit(&m, 701, NOON + MINUTE);
+    wal_make_switch(&m);
+    wal_make_commit(&m, 702, NOON + 2 * MINUTE);
+    odd = wal_make_record(&m, WAL_RM_XACT, 0x00, 703, NULL, 0, "short", 5);
+    last = wal_make_commit(&m, 704, NOON + 4 * MINUTE);
+    wal_make_restore_point(&m, "behind", NOON + 5 * MINUTE);
+    wal_make_switch(&m);
+    rig_put_all(&rig, &m);
+    r = rig_reach(&rig, 0, xid_target(702, false));
+    REACHED(r);
+    r = rig_reach(&rig, 0, time_target(NOON + 3 * MINUTE, false));
+    NOT_REACHED(r, "WAL segment \"000000010000000000000004\" is not understood: ");
+    assert_int_equal(r.nearest_before_us, NOON + 2 * MINUTE - 1);
+    r = rig_reach(&rig, 0, xid_target(704, false));
+    NOT_REACHED(r, "is not understood: ");
+    r = rig_reach(&rig, 0, name_target("behind")); /* the odd one is no restore point */
+    REACHED(r);
+    r = rig_reach(&rig, 0, lsn_target(odd + 1, true));
+    REACHED(r);
+    assert_int_equal(r.end_lsn, last);
+    r = rig_reach(&rig, 0, latest);
+    REACHED(r);
+    rig_end(&rig);
+    wal_make_free(&m);
+}
+
+static void of_very_many_restore_points_each_is_found(void **state)
+{
+    struct rig rig;
+    struct wal_make m;
+    uint64_t lsn[2000];
+    (void)state;
+
+    rig_begin(&rig, 15);
+    rig_make(&m, 15);
+    rig_backup(&rig, &m, NOON);
+    for (unsigned i = 0; i < LENGTH(lsn); i++) {
+        char name[24];
+
+        snprintf(name, sizeof name, "point %u", i);
+        wal_make_restore_point(&m, name, NOON + i);
+        lsn[i] = m.end;
+    }
+    rig_put_all(&rig, &m);
+    for (unsigned i = 0; i < LENGTH(lsn); i += 333) {
+        char name[24];
+        struct reach r;
+
+        snprintf(name, sizeof name, "point %u", i);
+        r = rig_reach(&rig, 0, name_target(name));
+        REACHED(r);
+        assert_int_equal(r.end_lsn, lsn[i]);
+    }
+    rig_end(&rig);
+    wal_make_free(&m);
+}
+
+static void a_window_ends_before_damage_in_the_last_segment(void **state)
+{
+    AUTO(mem_free) struct window *w = NULL;
+    struct row row;
+    struct err err = {0};
+    size_t n;
+    (void)state;
+
+    row_begin(&row);
+    rig_put_all(&row.rig, &row.m);
+    spoil(&row, "00000001000000000000000A");
+    OK(windows_find(rig_map(&row.rig), row.rig.repo, &row.rig.backups, NULL, &w, &n, &err), &err);
+    assert_int_equal(n, 1);
+    assert_int_equal(w[0].end_lsn, segno_lsn(10, RIG_SEGSZ));
+    assert_int_equal(w[0].end_us, NOON + 7 * MINUTE);
+    row_end(&row);
 }
 
 /* ---- a store that fails ---- */
@@ -486,6 +574,9 @@ int main(void)
         cmocka_unit_test(a_damaged_object_ends_the_way_with_its_reason),
         cmocka_unit_test(wal_that_does_not_go_on_is_not_gone_beyond),
         cmocka_unit_test(segments_of_another_history_do_not_continue_this_one),
+        cmocka_unit_test(nothing_is_found_behind_a_record_that_is_not_understood),
+        cmocka_unit_test(of_very_many_restore_points_each_is_found),
+        cmocka_unit_test(a_window_ends_before_damage_in_the_last_segment),
         cmocka_unit_test(a_store_that_does_not_answer_is_an_error_not_a_gap),
         cmocka_unit_test(a_request_to_stop_is_heard),
         cmocka_unit_test(names_that_do_not_go_with_the_segment_size_are_left_out),

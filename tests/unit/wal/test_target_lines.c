@@ -219,6 +219,31 @@ static void a_backup_on_a_branch_that_was_left_is_passed_over(void **state)
     tree_end(&t);
 }
 
+/* A standby that followed its new primary to another timeline while it was backed up. */
+static void a_backup_may_cross_a_change_of_timeline(void **state)
+{
+    struct target latest = {.kind = TARGET_LATEST};
+    struct tree t;
+    struct pubinfo *p;
+    struct reach r;
+    (void)state;
+
+    tree_whole(&t);
+    p = &t.rig.items[1];
+    struct wal_span spans[] = {{1, t.rig.items[0].start_lsn, t.fork[0]},
+                               {2, t.fork[0], p->stop_lsn}};
+    p->spans = spans;
+    p->n_spans = 2;
+    p->start_lsn = spans[0].start;
+    r = rig_reach(&t.rig, 1, latest);
+    REACHED(r);
+    assert_int_equal(r.first_segno, 3);
+    spans[0].stop = spans[1].start = t.fork[0] + 8; /* not the way of this timeline */
+    r = rig_reach(&t.rig, 1, latest);
+    NOT_REACHED(r, "was complete at");
+    tree_end(&t);
+}
+
 static void in_the_segment_of_a_fork_the_childs_file_counts(void **state)
 {
     struct target latest = {.kind = TARGET_LATEST};
@@ -438,6 +463,7 @@ int main(void)
         cmocka_unit_test(recovery_follows_the_newest_timeline_through_its_ancestors),
         cmocka_unit_test(a_timeline_can_be_named),
         cmocka_unit_test(a_backup_on_a_branch_that_was_left_is_passed_over),
+        cmocka_unit_test(a_backup_may_cross_a_change_of_timeline),
         cmocka_unit_test(in_the_segment_of_a_fork_the_childs_file_counts),
         cmocka_unit_test(a_timeline_without_wal_yet_is_told),
         cmocka_unit_test(a_gap_in_the_row_of_histories_hides_what_comes_after),
