@@ -88,8 +88,10 @@ struct reach {
  * LINE_LATEST means what PostgreSQL's latest means: the last of an unbroken row of history files. A
  * backup that does not lie on the way to it (made on a branch that was left) does not reach
  * anything by it, and the answer says so; only TARGET_IMMEDIATE, which needs no more than the
- * backup's own WAL, then follows wal_map_latest(). TARGET_LATEST is reachable up to the first
- * segment that is missing; when later ones are stored, the note says so.
+ * backup's own WAL, then follows wal_map_latest(). A time before the backup's stop_us is refused
+ * even where PostgreSQL would not notice: what was committed before the backup began is in it.
+ * TARGET_LATEST is reachable up to the first segment that is missing; when later ones are stored,
+ * the note says so.
  */
 int target_reach(const struct wal_map *m, struct repo *r, const struct pubinfo *backup,
                  const struct target *t, const struct stop *stop, struct reach *reach,
