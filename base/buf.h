@@ -58,7 +58,7 @@ struct cursor {
 static inline struct cursor cursor_of(const void *data, size_t len)
 {
     const uint8_t *p = data;
-    return (struct cursor){p, p + len, false};
+    return (struct cursor){p, len != 0 ? p + len : p, false};
 }
 static inline size_t cur_left(const struct cursor *c)
 {

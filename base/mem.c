@@ -7,11 +7,18 @@
 #include <stdlib.h>
 #include <string.h>
 
+static int exit_status = 1; /* set once, before there are threads */
+
+void mem_exit_status(int status)
+{
+    exit_status = status;
+}
+
 static void *check(void *p, size_t size)
 {
     if (p == NULL && size != 0) {
         fprintf(stderr, "pgbr: out of memory (%zu bytes wanted)\n", size);
-        exit(1);
+        exit(exit_status);
     }
     return p;
 }

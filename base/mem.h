@@ -4,6 +4,10 @@
 
 #include <stddef.h>
 
+/* What the process ends with then: 1 unless set, which main does where 1 has a meaning of its own.
+ */
+void mem_exit_status(int status);
+
 void *xmalloc(size_t size);
 void *xcalloc(size_t count, size_t size); /* zeroed; checks count * size */
 void *xrealloc(void *old, size_t size);

@@ -4,6 +4,7 @@
  * PostgreSQL runs these; their exit statuses are its protocol, not the program's usual one.
  */
 #include "base/log.h"
+#include "base/mem.h"
 #include "cli/app.h"
 #include "wal/get.h"
 #include "wal/push.h"
@@ -63,6 +64,7 @@ static int get(struct app *app, int argc, char **argv, struct err *err)
     TRY(app_cluster(app, args.n == 3 ? args.words[0] : NULL, &cluster, err));
     file = args.words[args.n - 2];
     dest = args.words[args.n - 1];
+    mem_exit_status(wal_get_failure_status(dest));
     app->status = wal_get(app->config, cluster, repo, file, dest, err);
     if (app->status == WAL_GET_ABSENT && err->code == ERR_NOT_FOUND)
         log_info("%s", err->msg); /* how every recovery ends */

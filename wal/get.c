@@ -75,6 +75,8 @@ static int ask(struct open_repo *o, const struct wal_identity *id, const char *f
     if (use.system_id == 0 && n != 0)
         use = (struct wal_identity){known[n - 1].system_id, known[n - 1].major};
     if (!repo_knows(o->repo, use.system_id, use.major))
+        TRY(repo_refresh(o->repo, err));
+    if (!repo_knows(o->repo, use.system_id, use.major))
         return err_set(err, ERR_FOREIGN,
                        "repository \"%s\" does not know system identifier %llu (PostgreSQL %u) for "
                        "cluster \"%s\"",
@@ -174,5 +176,12 @@ int wal_get(const struct config *c, const struct cluster_config *cluster, const 
     if (fetch(c, cluster, repo, &id, file, &bytes, &absent, err) == 0 &&
         deliver(dest, &bytes, err) == 0)
         return WAL_GET_DELIVERED;
-    return absent ? WAL_GET_ABSENT : wal_get_failure_status(dest);
+    if (absent) {
+        err_set(err, ERR_NOT_FOUND, "\"%s\" is not archived", file);
+        return WAL_GET_ABSENT;
+    }
+    if (err->code ==
+        ERR_NOT_FOUND) /* of a repository or a directory: callers take it for absence */
+        err->code = ERR_FAILED;
+    return wal_get_failure_status(dest);
 }

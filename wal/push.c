@@ -93,6 +93,8 @@ static int deliver(struct repo *r, const struct wal_source *s, bool *stored, str
     enum wal_put done;
 
     if (!repo_knows(r, s->system_id, s->major))
+        TRY(repo_refresh(r, err));
+    if (!repo_knows(r, s->system_id, s->major))
         return err_set(
             err, ERR_FOREIGN,
             "repository \"%s\" does not accept WAL of system identifier %llu (PostgreSQL "
