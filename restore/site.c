@@ -94,6 +94,7 @@ int site_refuse_running(const char *dir, struct err *err)
 
 /* ---- looking ---- */
 
+/* A mark alone is a restore that had not begun. */
 static int count_names(int fd, const char *dir, size_t *n, struct err *err)
 {
     int copy = openat(fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -106,7 +107,7 @@ static int count_names(int fd, const char *dir, size_t *n, struct err *err)
     *n = 0;
     for (struct dirent *e; (e = readdir(d)) != NULL;)
         *n += strcmp(e->d_name, ".") != 0 && strcmp(e->d_name, "..") != 0 &&
-              strcmp(e->d_name, "lost+found") != 0;
+              strcmp(e->d_name, "lost+found") != 0 && strcmp(e->d_name, RESTORE_MARK) != 0;
     closedir(d);
     return 0;
 }

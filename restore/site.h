@@ -22,7 +22,7 @@
 
 enum site_state {
     SITE_ABSENT,
-    SITE_EMPTY, /* nothing but lost+found */
+    SITE_EMPTY, /* nothing but lost+found and a mark */
     SITE_CLUSTER,
     SITE_HALF, /* a restore did not finish */
     SITE_OTHER,

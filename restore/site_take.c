@@ -24,6 +24,26 @@ static int lock_dir(int fd, const char *dir, struct err *err)
                : err_sys(err, "cannot lock directory \"%s\"", dir);
 }
 
+/*
+ * In a new directory the mark is made under its own name, so that a crash leaves nothing there but
+ * that (empty perhaps, which says nothing and is taken for an empty directory). A mark that is
+ * there already is only ever replaced whole.
+ */
+static int put_mark(int fd, const struct buf *text, struct err *err)
+{
+    AUTO(fd_close)
+    int file = openat(fd, RESTORE_MARK, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+
+    if (file < 0 && errno == EEXIST)
+        return fs_replace(fd, RESTORE_MARK, text->p, text->len, 0600, err);
+    if (file < 0)
+        return err_sys(err, "cannot create \"" RESTORE_MARK "\"");
+    TRY(fs_write_all(file, text->p, text->len, RESTORE_MARK, err));
+    if (fsync(file) != 0)
+        return err_sys(err, "cannot fsync \"" RESTORE_MARK "\"");
+    return fs_sync_dir(fd, ".", err);
+}
+
 static int leave_mark(int fd, const struct pubinfo *pub, struct err *err)
 {
     AUTO(buf_free) struct buf text = BUF_INIT;
@@ -32,7 +52,7 @@ static int leave_mark(int fd, const struct pubinfo *pub, struct err *err)
              "A restore is under way here, or was broken off: continue it with pgbr restore "
              "--delta.\nbackup %s\nsystem %llu\n",
              pub->label, (unsigned long long)pub->system_id);
-    return fs_replace(fd, RESTORE_MARK, text.p, text.len, 0600, err);
+    return put_mark(fd, &text, err);
 }
 
 static int unlink_if_there(int fd, const char *name, const char *dir, struct err *err)

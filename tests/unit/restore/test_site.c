@@ -135,8 +135,13 @@ static void broken_cluster(struct sandbox *s)
     put(s, "PG_VERSION", "15\n");
     put(s, CONTROL_PATH, "garbage");
 }
+static void a_mark_alone(struct sandbox *s)
+{
+    put(s, RESTORE_MARK, "");
+}
 static void half_by_mark(struct sandbox *s)
 {
+    put(s, "PG_VERSION", "15\n");
     put(s, RESTORE_MARK, "A restore.\nbackup x\nsystem 42\n");
 }
 static void half_by_control(struct sandbox *s)
@@ -145,10 +150,12 @@ static void half_by_control(struct sandbox *s)
 }
 static void half_of_another(struct sandbox *s)
 {
+    put(s, "base/1", "x");
     put(s, RESTORE_MARK, "A restore.\nbackup x\nsystem 43\n");
 }
 static void half_with_torn_mark(struct sandbox *s)
 {
+    put(s, "base/1", "x");
     put(s, RESTORE_MARK, "A rest");
 }
 
@@ -165,6 +172,7 @@ static void a_directory_is_overwritten_only_as_asked(void **state)
         {our_cluster, ERR_EXISTS, ERR_NONE, ERR_NONE},
         {foreign_cluster, ERR_FOREIGN, ERR_FOREIGN, ERR_NONE},
         {broken_cluster, ERR_FOREIGN, ERR_FOREIGN, ERR_NONE},
+        {a_mark_alone, ERR_NONE, ERR_NONE, ERR_NONE},
         {half_by_mark, ERR_EXISTS, ERR_NONE, ERR_NONE},
         {half_by_control, ERR_EXISTS, ERR_NONE, ERR_NONE},
         {half_of_another, ERR_FOREIGN, ERR_FOREIGN, ERR_NONE},
