@@ -26,13 +26,13 @@ struct pack_reader {
     } coders[CODERS];
 };
 
-int pack_reader_new(struct pack_reader **out, struct repo *r, struct err *err)
+int pack_reader_new(struct pack_reader **r, struct repo *repo, struct err *err)
 {
     struct pack_reader *p = xcalloc(1, sizeof *p);
 
     (void)err;
-    p->repo = r;
-    *out = p;
+    p->repo = repo;
+    *r = p;
     return 0;
 }
 

@@ -7,7 +7,7 @@
 
 enum {
     WAL_CHUNK_SIZE = 1 << 20, /* raw bytes of a WAL chunk; the last may be shorter */
-    SEGMENT_DIGITS = 24,     /* of a segment */
+    SEGMENT_DIGITS = 24,      /* of a segment */
 };
 
 /* A segment, whole or partial; anything else is stored as one text. */
