@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 static int exit_status = 1; /* set once, before there are threads */
 
@@ -67,6 +68,16 @@ void *xaligned(size_t alignment, size_t size)
     if (posix_memalign(&p, alignment, size) != 0)
         p = NULL;
     return check(p, size);
+}
+
+void *xhuge(size_t size)
+{
+    enum { HUGE_PAGE = 2 << 20 };
+    size_t whole = (size + HUGE_PAGE - 1) / HUGE_PAGE * HUGE_PAGE;
+    void *p = xaligned(HUGE_PAGE, whole);
+
+    madvise(p, whole, MADV_HUGEPAGE); /* advice: nothing depends on it */
+    return p;
 }
 
 void mem_free(void *address_of_pointer)

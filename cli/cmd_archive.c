@@ -3,6 +3,9 @@
  *
  * PostgreSQL runs these; their exit statuses are its protocol, not the program's usual one.
  */
+#include <signal.h>
+#include <unistd.h>
+
 #include "base/log.h"
 #include "base/mem.h"
 #include "cli/app.h"
@@ -18,6 +21,17 @@ static int push_failure_status(int usual, int argc, char **argv)
     return usual;
 }
 
+/* The segment is mapped: a failing disk, or somebody who cuts the file off, shows as a signal. */
+static void on_bus_error(int number)
+{
+    static const char text[] = "pgbr: the WAL file cannot be read to its end; not archived\n";
+
+    (void)number;
+    if (write(STDERR_FILENO, text, sizeof text - 1) < 0)
+        _exit(EXIT_FAILED);
+    _exit(EXIT_FAILED);
+}
+
 static int push(struct app *app, int argc, char **argv, struct err *err)
 {
     const struct cluster_config *cluster;
@@ -25,6 +39,7 @@ static int push(struct app *app, int argc, char **argv, struct err *err)
 
     TRY(app_arguments(app, argc, argv, &args, NULL, NULL, err));
     TRY(app_cluster(app, args.n == 2 ? args.words[0] : NULL, &cluster, err));
+    signal(SIGBUS, on_bus_error);
     return wal_push(app->config, cluster, args.words[args.n - 1], err);
 }
 

@@ -33,6 +33,11 @@ int wal_object_put(struct repo *r, const struct wal_source *src, unsigned thread
  * so. */
 int wal_object_get(struct repo *r, uint64_t system_id, unsigned major, const char *file,
                    size_t max_len, unsigned threads, struct buf *out, struct err *err) MUST_CHECK;
+/* The raw bytes of a segment (or .partial) into an open, empty file, which is not synced. path: for
+ * messages. *len: bytes written. On failure the file's content is undefined. */
+int wal_object_extract(struct repo *r, uint64_t system_id, unsigned major, const char *file,
+                       size_t max_len, unsigned threads, int fd, const char *path, uint64_t *len,
+                       struct err *err) MUST_CHECK;
 /* Only the encoded WAL index. ERR_NOT_FOUND: no such segment, or it carries none (message tells).
  */
 int wal_object_index(struct repo *r, uint64_t system_id, unsigned major, const char *file,

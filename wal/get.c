@@ -39,29 +39,61 @@ int wal_get_failure_status(const char *dest)
     return is_standby(dest) ? WAL_GET_ABSENT : WAL_GET_FAILED;
 }
 
-/* Writes beside the destination and renames: PostgreSQL never sees half a file, and syncs it
- * itself. */
-static int deliver(const char *dest, const struct buf *bytes, struct err *err)
-{
-    AUTO(mem_free) char *temporary = xasprintf("%s.pgbr-%ld", dest, (long)getpid());
-    AUTO(fd_close)
-    int fd = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
+/* The file on its way: beside the destination, so that PostgreSQL never sees half of it. PostgreSQL
+ * syncs it itself. */
+struct delivery {
+    const char *dest;
+    char *temporary;
+    int fd;
+};
 
-    if (fd < 0)
-        return err_sys(err, "cannot create \"%s\"", temporary);
-    if (fs_write_all(fd, bytes->p, bytes->len, temporary, err) == 0) {
-        if (rename(temporary, dest) == 0)
-            return 0;
-        err_sys(err, "cannot rename \"%s\" to \"%s\"", temporary, dest);
-    }
-    unlink(temporary);
-    return -1;
+static void delivery_abandon(struct delivery *d)
+{
+    if (d->fd >= 0)
+        unlink(d->temporary);
+    fd_close(&d->fd);
+    mem_free(&d->temporary);
+}
+
+static int delivery_begin(struct delivery *d, const char *dest, struct err *err)
+{
+    d->dest = dest;
+    d->temporary = xasprintf("%s.pgbr-%ld", dest, (long)getpid());
+    d->fd = open(d->temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
+    if (d->fd < 0)
+        return err_sys(err, "cannot create \"%s\"", d->temporary);
+    return 0;
+}
+
+static int delivery_commit(struct delivery *d, struct err *err)
+{
+    if (rename(d->temporary, d->dest) != 0)
+        return err_sys(err, "cannot rename \"%s\" to \"%s\"", d->temporary, d->dest);
+    fd_close(&d->fd);
+    return 0;
+}
+
+/* Into the temporary file, which is empty again after a failure. */
+static int receive(struct repo *r, const struct wal_identity *id, const char *file,
+                   struct delivery *d, struct err *err)
+{
+    AUTO(buf_free) struct buf bytes = BUF_INIT;
+    struct wal_file f;
+    uint64_t len;
+
+    if (ftruncate(d->fd, 0) != 0)
+        return err_sys(err, "cannot empty \"%s\"", d->temporary);
+    if (wal_file_parse(file, &f) == 0 && (f.kind == WAL_SEGMENT || f.kind == WAL_PARTIAL))
+        return wal_object_extract(r, id->system_id, id->major, file, WAL_SEGSZ_MAX, GET_THREADS,
+                                  d->fd, d->temporary, &len, err);
+    TRY(wal_object_get(r, id->system_id, id->major, file, WAL_SMALL_MAX, 1, &bytes, err));
+    return fs_pwrite_all(d->fd, bytes.p, bytes.len, 0, d->temporary, err);
 }
 
 /* One repository, under the identities it may be stored under: the data directory's, else the
  * newest known. */
 static int ask(struct open_repo *o, const struct wal_identity *id, const char *file,
-               struct buf *bytes, struct err *err)
+               struct delivery *d, struct err *err)
 {
     const struct identity *known;
     struct wal_identity use = *id;
@@ -82,22 +114,21 @@ static int ask(struct open_repo *o, const struct wal_identity *id, const char *f
                        "cluster \"%s\"",
                        o->name, (unsigned long long)use.system_id, use.major,
                        repo_cluster(o->repo));
-    if (wal_object_get(o->repo, use.system_id, use.major, file, WAL_SEGSZ_MAX, GET_THREADS, bytes,
-                       err) != 0)
+    if (receive(o->repo, &use, file, d, err) != 0)
         return err_context(err, "repository \"%s\"", o->name);
     return 0;
 }
 
 /* One round over all repositories. absent: all of them answered that the file does not exist. */
 static int ask_all(struct open_repos *repos, const struct wal_identity *id, const char *file,
-                   struct buf *bytes, bool *absent, struct err *err)
+                   struct delivery *d, bool *absent, struct err *err)
 {
     struct err why = {0};
     bool sure = true;
 
     for (size_t i = 0; i < repos->n; i++) {
         err_clear(&why);
-        if (ask(&repos->items[i], id, file, bytes, &why) == 0)
+        if (ask(&repos->items[i], id, file, d, &why) == 0)
             return 0;
         if (why.code == ERR_NOT_FOUND && repos->items[i].repo != NULL) {
             if (sure)
@@ -128,7 +159,7 @@ static int reopen(const struct config *c, const struct cluster_config *cluster, 
 }
 
 static int fetch(const struct config *c, const struct cluster_config *cluster, const char *repo,
-                 const struct wal_identity *id, const char *file, struct buf *bytes, bool *absent,
+                 const struct wal_identity *id, const char *file, struct delivery *d, bool *absent,
                  struct err *err)
 {
     AUTO(open_repos_close) struct open_repos repos = {0};
@@ -136,7 +167,7 @@ static int fetch(const struct config *c, const struct cluster_config *cluster, c
     unsigned pause = PAUSE_MIN_MS;
 
     TRY(config_open_repos(c, cluster, repo, REPO_OPEN_QUICK, &repos, err));
-    while (ask_all(&repos, id, file, bytes, absent, err) != 0) {
+    while (ask_all(&repos, id, file, d, absent, err) != 0) {
         if (*absent || !may_pass(err->code) || clock_monotonic_us() + pause * 1000 > end)
             return -1;
         log_warning("WAL file \"%s\": %s; trying again", file, err->msg);
@@ -163,7 +194,7 @@ static void identify(const struct cluster_config *cluster, const char *dest,
 int wal_get(const struct config *c, const struct cluster_config *cluster, const char *repo,
             const char *file, const char *dest, struct err *err)
 {
-    AUTO(buf_free) struct buf bytes = BUF_INIT;
+    AUTO(delivery_abandon) struct delivery d = {.fd = -1};
     struct wal_identity id;
     struct wal_file f;
     bool absent = false;
@@ -173,8 +204,8 @@ int wal_get(const struct config *c, const struct cluster_config *cluster, const 
         return wal_get_failure_status(dest);
     }
     identify(cluster, dest, &id);
-    if (fetch(c, cluster, repo, &id, file, &bytes, &absent, err) == 0 &&
-        deliver(dest, &bytes, err) == 0)
+    if (delivery_begin(&d, dest, err) == 0 &&
+        fetch(c, cluster, repo, &id, file, &d, &absent, err) == 0 && delivery_commit(&d, err) == 0)
         return WAL_GET_DELIVERED;
     if (absent) {
         err_set(err, ERR_NOT_FOUND, "\"%s\" is not archived", file);

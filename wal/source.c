@@ -62,12 +62,34 @@ static int check_size(const char *path, enum wal_kind kind, uint64_t size, struc
     return 0;
 }
 
+/* Mapping saves the copy of 16 MiB and the memory for it, half of what this process costs the
+ * system. */
+static int map_file(int fd, const char *path, struct wal_memory *m, struct err *err)
+{
+    void *p = mmap(NULL, m->len, PROT_READ, MAP_PRIVATE | MAP_POPULATE, fd, 0);
+
+    if (p == MAP_FAILED)
+        return err_sys(err, "cannot map \"%s\"", path);
+    m->data = p;
+    m->mapped = true;
+    return 0;
+}
+
+static int read_file(int fd, const char *path, struct wal_memory *m, struct err *err)
+{
+    size_t got;
+
+    m->data = xmalloc(m->len);
+    TRY(fs_pread_all(fd, m->data, m->len, 0, &got, path, err));
+    if (got != m->len)
+        return err_set(err, ERR_IO, "\"%s\" changes while it is read", path);
+    return 0;
+}
+
 int wal_file_read(const char *path, enum wal_kind kind, struct wal_memory *m, struct err *err)
 {
-    enum { HUGE_PAGE = 2 << 20 };
     AUTO(fd_close) int fd = open(path, O_RDONLY | O_CLOEXEC);
     struct stat st;
-    size_t got, size;
 
     *m = (struct wal_memory){0};
     if (fd < 0)
@@ -75,20 +97,17 @@ int wal_file_read(const char *path, enum wal_kind kind, struct wal_memory *m, st
     if (fstat(fd, &st) != 0 || !S_ISREG(st.st_mode))
         return err_set(err, ERR_IO, "\"%s\" is no file", path);
     TRY(check_size(path, kind, (uint64_t)st.st_size, err));
-    size = (size_t)st.st_size;
-    m->data = xaligned(HUGE_PAGE, (size + HUGE_PAGE - 1) / HUGE_PAGE * HUGE_PAGE);
-    if (size >= HUGE_PAGE)
-        madvise(m->data, size, MADV_HUGEPAGE); /* thousands of page faults fewer */
-    if (fs_pread_all(fd, m->data, size, 0, &got, path, err) != 0 || got != size) {
-        wal_memory_free(m);
-        return got == size ? -1 : err_set(err, ERR_IO, "\"%s\" changes while it is read", path);
-    }
-    m->len = size;
-    return 0;
+    m->len = (size_t)st.st_size;
+    if (kind == WAL_SEGMENT || kind == WAL_PARTIAL)
+        return map_file(fd, path, m, err);
+    return read_file(fd, path, m, err);
 }
 
 void wal_memory_free(struct wal_memory *m)
 {
-    free(m->data);
+    if (m->mapped)
+        munmap(m->data, m->len);
+    else
+        free(m->data);
     *m = (struct wal_memory){0};
 }

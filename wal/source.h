@@ -26,10 +26,12 @@ int wal_identity_near(const char *path, const char *data_dir, struct wal_identit
                       struct err *err) MUST_CHECK;
 
 struct wal_memory {
-    uint8_t *data; /* page-aligned */
+    uint8_t *data;
     size_t len;
+    bool mapped;
 };
-/* Reads the whole file; a size no WAL file has is ERR_CORRUPT. */
+/* The whole file: segments are mapped, not copied, so a file that is cut off meanwhile is a SIGBUS.
+ * A size no WAL file has is ERR_CORRUPT. */
 int wal_file_read(const char *path, enum wal_kind kind, struct wal_memory *m,
                   struct err *err) MUST_CHECK;
 void wal_memory_free(struct wal_memory *m);
