@@ -72,6 +72,11 @@ int filetab_check(const struct entry *e, struct err *err)
     if (e->type == ENTRY_FILE && e->place == PLACE_EMPTY && e->size != 0)
         return err_set(err, ERR_FAILED, "file \"%.200s\" of %llu bytes is stored nowhere", e->path,
                        (unsigned long long)e->size);
+    if (e->type == ENTRY_FILE && e->place == PLACE_BUNDLE &&
+        (e->offset > CHUNK_RAW_MAX || e->size > (uint64_t)CHUNK_RAW_MAX - e->offset))
+        return err_set(err, ERR_FAILED,
+                       "file \"%.200s\" of %llu bytes at %u is no part of a bundle", e->path,
+                       (unsigned long long)e->size, e->offset);
     return 0;
 }
 

@@ -262,7 +262,7 @@ static void entries_that_could_not_be_read_again_are_not_written(void **state)
     AUTO(mem_free) char *longer = xmalloc(4098);
     struct entry fine = {
         .path = "data/a", .type = ENTRY_LINK, .user = "", .group = "", .target = "x"};
-    struct entry cases[7];
+    struct entry cases[8];
 
     (void)state;
     memset(longer, 'x', 4097);
@@ -278,6 +278,10 @@ static void entries_that_could_not_be_read_again_are_not_written(void **state)
     cases[5].user = longer;
     cases[6].type = ENTRY_FILE;
     cases[6].size = 1;
+    cases[7].type = ENTRY_FILE;
+    cases[7].place = PLACE_BUNDLE;
+    cases[7].size = CHUNK_RAW_MAX;
+    cases[7].offset = 1;
     for (size_t i = 0; i < LENGTH(cases); i++)
         FAILS(filetab_check(&cases[i], &err), &err, ERR_FAILED);
     longer[4096] = '\0';
