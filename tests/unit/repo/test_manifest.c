@@ -1,3 +1,4 @@
+#include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -292,6 +293,40 @@ static void a_walk_starts_anywhere(void **state)
     next_is(w, many_path(0), &e);
     OK(entry_walk_seek(w, "z", &err), &err);
     assert_int_equal(entry_walk_next(w, &e, &err), 0);
+    entry_walk_end(&w);
+    manifest_close(&m);
+    sample_repo_end(&s);
+}
+
+static size_t memory_used(void)
+{
+    return mallinfo2().uordblks;
+}
+
+/* One block, one map chunk and the readers' windows are in memory, however many files there are. */
+static void a_walk_of_200000_files_needs_little_memory(void **state)
+{
+    enum { FILES = 200000, ENOUGH = 24 << 20 };
+    AUTO(manifest_close) struct manifest *m = NULL;
+    AUTO(entry_walk_end) struct entry_walk *w = NULL;
+    struct sample_repo s;
+    size_t before, most = 0;
+    struct entry e;
+
+    (void)state;
+    sample_repo_begin(&s, false, 0);
+    make_many(s.repo, SAMPLE_LABEL, FILES, 40);
+    before = memory_used();
+    OK(manifest_open(&m, s.repo, SAMPLE_LABEL, &err), &err);
+    OK(entry_walk_begin(&w, m, &err), &err);
+    for (uint32_t i = 0; i < FILES; i++) {
+        next_is(w, many_path(i), &e);
+        if (i % 1000 == 0)
+            most = MAX_OF(most, memory_used());
+    }
+    assert_int_equal(entry_walk_next(w, &e, &err), 0);
+    if (most > before + ENOUGH)
+        fail_msg("%zu bytes more than before", most - before);
     entry_walk_end(&w);
     manifest_close(&m);
     sample_repo_end(&s);
@@ -772,6 +807,7 @@ int main(void)
         cmocka_unit_test(a_manifest_is_read_as_it_was_written),
         cmocka_unit_test(large_tables_go_into_metadata_packs),
         cmocka_unit_test(a_walk_starts_anywhere),
+        cmocka_unit_test(a_walk_of_200000_files_needs_little_memory),
         cmocka_unit_test(chunks_of_other_sets_are_counted_as_needed),
         cmocka_unit_test(entries_that_name_what_is_not_there_are_refused),
         cmocka_unit_test(entries_out_of_order_are_refused),
