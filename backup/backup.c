@@ -19,6 +19,7 @@
 #include "backup/scan.h"
 #include "backup/session.h"
 #include "base/clock.h"
+#include "base/crash.h"
 #include "base/fs.h"
 #include "base/log.h"
 #include "base/mem.h"
@@ -108,6 +109,7 @@ static int announce(struct run *r, struct err *err)
 
     TRY(label_make(r->label, SET_FULL, clock_now_us(), err));
     TRY(lease_take(&r->lease, r->q->repo, r->label, &terms, r->q->stop, err));
+    crash_point("backup-leased");
     TRY(set_new(&r->set, r->q->repo, r->label, &r->id, err));
     TRY(manifest_begin(&r->manifest, r->set, err));
     TRY(adopt_open(&r->adoption, r->q->repo, &r->id, r->label, err));
@@ -242,6 +244,8 @@ static void put_setting(struct backup_info *info, const char *name, int64_t valu
 
 static void describe_settings(struct backup_info *info, const struct pg_facts *f)
 {
+    char key[32];
+
     backup_info_setting(info, "data_directory", f->data_directory);
     backup_info_setting(info, "config_file", f->config_file);
     backup_info_setting(info, "hba_file", f->hba_file);
@@ -256,6 +260,10 @@ static void describe_settings(struct backup_info *info, const struct pg_facts *f
     put_setting(info, "max_wal_senders", f->max_wal_senders);
     put_setting(info, "max_prepared_transactions", f->max_prepared_transactions);
     put_setting(info, "max_locks_per_transaction", f->max_locks_per_transaction);
+    for (size_t i = 0; i < f->tablespace_count; i++) { /* so that a restore can map them by name */
+        snprintf(key, sizeof key, "tablespace_name.%u", f->tablespaces[i].oid);
+        backup_info_setting(info, key, f->tablespaces[i].name);
+    }
 }
 
 static void describe_info(struct run *r)
@@ -385,7 +393,9 @@ static int commit(struct run *r, struct err *err)
     struct err ignored = {0};
 
     TRY(lease_check(r->lease, err));
+    crash_point("backup-committing");
     TRY(manifest_commit(r->manifest, &r->made->pub, &r->made->info, err));
+    crash_point("backup-committed");
     if (lease_check(r->lease, err) == 0)
         return 0;
     if (err->code == ERR_CONFLICT &&
@@ -397,23 +407,32 @@ static int commit(struct run *r, struct err *err)
 static int take(struct run *r, struct err *err)
 {
     TRY(lock_cluster(r, err));
+    crash_point("backup-locked");
     TRY(session_open(&r->session, r->q, err));
     r->id = (struct set_identity){r->session.facts.system_id, r->session.facts.version->major,
                                   r->session.facts.timeline};
     TRY(prove_archiving(r, err));
+    crash_point("backup-proved");
     TRY(announce(r, err));
+    crash_point("backup-announced");
     r->data_fd = open(r->session.facts.data_directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (r->data_fd < 0)
         return err_sys(err, "data directory \"%s\"", r->session.facts.data_directory);
     r->made->pub.start_us = clock_now_us();
     TRY(start_backup_mode(r, err));
+    crash_point("backup-started");
     TRY(scan(r, err));
+    crash_point("backup-listed");
     TRY(copy(r, err));
+    crash_point("backup-copied");
     TRY(stop_backup_mode(r, err));
+    crash_point("backup-stopped");
     TRY(store_everything(r, err));
+    crash_point("backup-stored");
     TRY(describe_pub(r, err));
     describe_info(r);
     TRY(wait_for_wal(r, err));
+    crash_point("backup-complete");
     return commit(r, err);
 }
 
@@ -460,7 +479,9 @@ int backup_run(const struct backup_request *q, struct backup_made *made, struct 
     if (rc != 0 && err->code == ERR_INTERRUPTED && r.lease != NULL &&
         lease_check(r.lease, &why) != 0) /* our own thread asked to stop */
         err_set(err, why.code, "%s", why.msg);
+    crash_point("backup-over");
     run_close(&r);
+    crash_point("backup-released");
     if (rc != 0)
         backup_made_free(made);
     return rc;

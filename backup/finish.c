@@ -53,39 +53,57 @@ static const char *group_name(struct owner *o, uint32_t gid)
 
 /* ---- directories of databases ---- */
 
-static struct db_dir *dir_of(struct finished *f, uint32_t spc, uint32_t db)
+static struct db_dir *find_dir(const struct finished *f, uint32_t spc, uint32_t db)
 {
     for (size_t i = f->n_dirs; i-- > 0;)
         if (f->dirs[i].spc == spc && f->dirs[i].db == db)
             return &f->dirs[i];
+    return NULL;
+}
+
+/* The directory of a database that a path names, made known; NULL: it names none. */
+static struct db_dir *dir_of(struct finished *f, const char *dir)
+{
+    uint32_t spc = SPC_DEFAULT, db;
+    struct db_dir *d;
+
+    if (!relfile_is_db_dir(dir) || strcmp(dir, "global") == 0)
+        return NULL;
+    if (strncmp(dir, "pg_tblspc/", 10) == 0) {
+        AUTO(mem_free) char *oid = xstrndup(dir + 10, strcspn(dir + 10, "/"));
+        spc = oid_parse(oid);
+    }
+    db = oid_parse(strrchr(dir, '/') + 1);
+    d = find_dir(f, spc, db);
+    if (d != NULL)
+        return d;
     f->dirs = xrealloc(f->dirs, (f->n_dirs + 1) * sizeof *f->dirs);
     f->dirs[f->n_dirs] = (struct db_dir){.spc = spc, .db = db};
     return &f->dirs[f->n_dirs++];
 }
 
-/* base/<db>/<name> or pg_tblspc/<spc>/<version>/<db>/<name>. */
-static void note_dir(struct finished *f, const char *path, bool vanished)
+static void note_dir(struct finished *f, const char *path)
 {
-    const char *slash = strrchr(path, '/'), *name = slash + 1;
+    if (strncmp(path, "data/", 5) == 0)
+        dir_of(f, path + 5);
+}
+
+/* base/<db>/<name> or pg_tblspc/<spc>/<version>/<db>/<name>. */
+static void note_file(struct finished *f, const char *path, bool vanished)
+{
+    const char *slash = strrchr(path, '/');
     AUTO(mem_free) char *dir = NULL;
-    uint32_t spc = SPC_DEFAULT;
     struct db_dir *d;
 
-    if (!vanished && strcmp(name, "PG_VERSION") != 0)
+    if (!vanished && strcmp(slash + 1, "PG_VERSION") != 0)
         return;
     if (strncmp(path, "data/", 5) != 0 || slash <= path + 5)
         return;
     dir = xstrndup(path + 5, (size_t)(slash - path - 5));
-    if (!relfile_is_db_dir(dir) || strcmp(dir, "global") == 0)
-        return;
-    if (strncmp(dir, "pg_tblspc/", 10) == 0) {
-        AUTO(mem_free) char *oid = xstrndup(dir + 10, strcspn(dir + 10, "/"));
-        spc = oid_parse(oid);
-    }
-    d = dir_of(f, spc, oid_parse(strrchr(dir, '/') + 1));
-    if (vanished)
+    d = dir_of(f, dir);
+    if (d != NULL && vanished)
         d->lost_files = true;
-    else
+    else if (d != NULL)
         d->has_version = true;
 }
 
@@ -112,7 +130,7 @@ static int add_file(struct merge *m, const struct listed *l, struct entry *e, st
     TRY(results_get(m->results, l->number, &f, err));
     if (f.fate == FATE_NONE)
         return err_set(err, ERR_FAILED, "\"%s\" was listed but never copied", l->path);
-    note_dir(m->out, l->path, f.fate == FATE_VANISHED);
+    note_file(m->out, l->path, f.fate == FATE_VANISHED);
     if (f.fate == FATE_VANISHED)
         return 0;
     e->size = f.size;
@@ -145,7 +163,11 @@ static int add_entry(struct merge *m, const struct listed *l, struct err *err)
         .target = l->target,
     };
 
-    return l->type == ENTRY_FILE ? add_file(m, l, &e, err) : manifest_add(m->w, &e, err);
+    if (l->type == ENTRY_FILE)
+        return add_file(m, l, &e, err);
+    if (l->type == ENTRY_DIR)
+        note_dir(m->out, l->path);
+    return manifest_add(m->w, &e, err);
 }
 
 int finish_entries(struct manifest_writer *w, const struct list_writer *list,
@@ -166,25 +188,51 @@ int finish_entries(struct manifest_writer *w, const struct list_writer *list,
 
 /* ---- databases copied file by file ---- */
 
-static int check_events(const struct wal_index *ix, const struct pubinfo *pub,
-                        const struct finished *f, struct err *err)
+static int not_whole(uint32_t made, uint32_t spc, uint32_t db, struct err *err)
+{
+    return err_set(
+        err, ERR_FAILED,
+        "database %u was copied from database %u file by file while the backup ran, and "
+        "the source (tablespace %u) went away before it was copied; a restore would lose "
+        "it: take the backup again",
+        made, db, spc);
+}
+
+static bool has_version(const struct finished *f, uint32_t db)
+{
+    for (size_t i = 0; i < f->n_dirs; i++)
+        if (f->dirs[i].db == db && f->dirs[i].has_version)
+            return true;
+    return false;
+}
+
+/* A directory that was listed while it was being removed may lack files that nobody missed. Then
+ * PG_VERSION is missing too, or, where there never is one, the removal follows in the WAL. */
+static int check_event(const struct wal_event *e, struct finished *f, struct err *err)
+{
+    struct db_dir *d;
+
+    if (e->kind == WAL_EVENT_DB_CREATE_COPY) {
+        d = find_dir(f, e->src_spc, e->src_db);
+        if (d == NULL || d->lost_files || !has_version(f, e->src_db))
+            return not_whole(e->db, e->src_spc, e->src_db, err);
+        d->copied_to = e->db;
+    } else if (e->kind == WAL_EVENT_DB_DROP) {
+        d = find_dir(f, e->spc, e->db);
+        if (d != NULL && d->copied_to != 0 && !d->has_version)
+            return not_whole(d->copied_to, e->spc, e->db, err);
+    }
+    return 0;
+}
+
+static int check_events(const struct wal_index *ix, const struct pubinfo *pub, struct finished *f,
+                        struct err *err)
 {
     for (uint32_t i = 0; i < ix->n_events; i++) {
         const struct wal_event *e = &ix->events[i];
-        bool whole = false;
 
-        if (e->kind != WAL_EVENT_DB_CREATE_COPY || e->lsn < pub->start_lsn ||
-            e->lsn >= pub->stop_lsn)
-            continue;
-        for (size_t d = 0; d < f->n_dirs; d++)
-            if (f->dirs[d].spc == e->src_spc && f->dirs[d].db == e->src_db)
-                whole = f->dirs[d].has_version && !f->dirs[d].lost_files;
-        if (!whole)
-            return err_set(err, ERR_FAILED,
-                           "database %u was copied from database %u file by file while the backup "
-                           "ran, and the source (tablespace %u) went away before it was copied; a "
-                           "restore would lose it: take the backup again",
-                           e->db, e->src_db, e->src_spc);
+        if (e->lsn >= pub->start_lsn && e->lsn < pub->stop_lsn)
+            TRY(check_event(e, f, err));
     }
     return 0;
 }
@@ -192,7 +240,7 @@ static int check_events(const struct wal_index *ix, const struct pubinfo *pub,
 struct copies_check {
     struct repo *repo;
     const struct pubinfo *pub;
-    const struct finished *finished;
+    struct finished *finished;
     struct wal_chain chain;
 };
 
@@ -216,7 +264,7 @@ static int check_segment(void *ctx, uint32_t timeline, uint64_t segno, struct er
     return check_events(&ix, c->pub, c->finished, err);
 }
 
-int finish_check_copies(struct repo *r, const struct pubinfo *pub, const struct finished *f,
+int finish_check_copies(struct repo *r, const struct pubinfo *pub, struct finished *f,
                         struct err *err)
 {
     struct copies_check c = {r, pub, f, {0}};

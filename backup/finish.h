@@ -8,11 +8,12 @@
 #include "postgres/version.h"
 #include "repo/manifest.h"
 
-/* Directories of databases whose copy is whole: PG_VERSION is there and no file vanished from it.
- */
+/* Directories of databases. Only the one in a database's own tablespace has a PG_VERSION; the
+ * others hold those of its tables that were put elsewhere. */
 struct db_dir {
     uint32_t spc, db;
     bool has_version, lost_files;
+    uint32_t copied_to; /* OID of the database made from it while the backup ran; 0: none */
 };
 struct finished {
     uint64_t files, bytes;
@@ -31,7 +32,7 @@ int finish_entries(struct manifest_writer *w, const struct list_writer *list,
  * Where the copy of that source is not whole, the restored cluster would silently lack data:
  * ERR_FAILED, to be repeated. Reads the WAL indexes of the spans.
  */
-int finish_check_copies(struct repo *r, const struct pubinfo *pub, const struct finished *f,
+int finish_check_copies(struct repo *r, const struct pubinfo *pub, struct finished *f,
                         struct err *err) MUST_CHECK;
 
 #endif

@@ -77,9 +77,6 @@ exec 5>&1 6>&2
 [ -n "${V:-}" ] || exec >>"$work/log/test.log" 2>&1
 test_count=0 test_failed=0 test_done=0 last_line=0
 
-# A test that hangs is ended; the limit is generous, because machines are slow and shared.
-(sleep "${TEST_LIMIT:-900}" && kill -TERM $$) >/dev/null 2>&1 5>&- 6>&- &
-
 children() { # of one process, all generations
     local pid
     for pid in $(pgrep -P "$1"); do
@@ -87,6 +84,17 @@ children() { # of one process, all generations
         echo "$pid"
     done
 }
+
+# A test that hangs is ended; the limit is generous, because machines are slow and shared. The shell
+# acts on a signal when the command that it waits for has ended, so that one is ended too.
+watch() {
+    sleep "${TEST_LIMIT:-900}"
+    echo "not finished in ${TEST_LIMIT:-900} seconds"
+    kill -TERM $$
+    # shellcheck disable=SC2046
+    kill -TERM $(children $$ | grep -vx "$BASHPID")
+}
+watch 2>/dev/null 5>&- 6>&- &
 
 # The servers of this test are those that work below $work, whoever started them.
 stop_everything() {
@@ -324,7 +332,9 @@ sql() {
         commands+=(-c "$1")
         shift
     done
-    pg_client psql -XAtq -v ON_ERROR_STOP=1 -d "$(connection "$name" "$database")" "${commands[@]}"
+    # a lock that nobody lets go is an error, not an endless wait
+    PGOPTIONS='-c lock_timeout=60s' pg_client psql -XAtq -v ON_ERROR_STOP=1 \
+        -d "$(connection "$name" "$database")" "${commands[@]}"
 }
 wait_for() {
     local seconds=$1 end
@@ -342,6 +352,7 @@ recovery_over() {
     [ "$(sql "$1" "select case when pg_is_in_recovery() then pg_is_wal_replay_paused() else true end")" = t ]
 }
 restore_start() {
+    test -e "$work/$1/PG_VERSION"
     cluster_start "$@"
     wait_for 120 recovery_over "$1"
 }
