@@ -10,7 +10,7 @@
 # make bench           speed, in ratios
 # make deps            install what all this needs (Debian 12)
 #
-# Objects lie in $B. FLAVOUR=asan|tsan|fuzz builds another kind; B=build/mine keeps builds
+# Objects lie in $B. FLAVOUR=asan|tsan|fuzz|crash builds another kind; B=build/mine keeps builds
 # apart; V=1 shows whole commands.
 FLAVOUR ?= release
 CFLAGS  ?= -O2 -g
@@ -36,6 +36,7 @@ PKGS    := libcrypto libzstd yaml-0.1 sqlite3 jansson libxxhash
 WARN    := -Wall -Wextra -Werror -Wshadow -Wvla -Wwrite-strings -Wcast-qual -Wformat=2 \
            -Wstrict-prototypes -Wmissing-prototypes -Wundef
 FLAGS_release := -fstack-protector-strong -D_FORTIFY_SOURCE=2
+FLAGS_crash   := $(FLAGS_release) -DPGBR_CRASH_POINTS
 FLAGS_asan    := -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
 FLAGS_tsan    := -fsanitize=thread
 FLAGS_fuzz    := -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all
@@ -80,8 +81,11 @@ unit: $(UNIT)
 server: $B/pgbr pg-versions
 	PGBR=$(abspath $B)/pgbr $(PROVE) $(or $(T),tests/server)
 
+# Two programs: one that can be killed at named points, and the usual one that has to cope with it.
 crash: $B/pgbr
-	PGBR=$(abspath $B)/pgbr ROUNDS=$(ROUNDS) SEED=$(SEED) $(PROVE) -v tests/crash
+	$(call flavour,crash) all
+	PGBR=$(abspath $B)/pgbr CRASHING=$(abspath $(patsubst %/$(FLAVOUR),%,$B))/crash/pgbr \
+	    ROUNDS=$(ROUNDS) SEED=$(SEED) $(PROVE) -v tests/crash
 
 fuzz:
 	$(call flavour,fuzz) CC=clang fuzzers

@@ -5,6 +5,7 @@
 
 #include "backup/worker.h"
 #include "base/clock.h"
+#include "base/crash.h"
 #include "base/mem.h"
 
 enum {
@@ -136,10 +137,13 @@ static int work(struct copy *c, unsigned index, struct err *err)
     while (queue_pop(c->tasks, &item)) {
         int rc = worker_do(w, item, err);
 
+        crash_point("copy-task");
+
         copy_task_drop(item);
         TRY(rc);
         TRY(stop_check(c->q->stop, err));
     }
+    crash_point("copy-worker");
     /* The first worker's pack stays open for pg_control. */
     return index == 0 ? 0 : packer_finish(c->packers[index], err);
 }

@@ -10,6 +10,7 @@
 #include <sys/statvfs.h>
 #include <unistd.h>
 
+#include "base/crash.h"
 #include "base/crypt.h"
 #include "base/mem.h"
 
@@ -165,11 +166,13 @@ int fs_replace(int dirfd, const char *path, const void *data, size_t len, mode_t
         unlinkat(dirfd, name, 0);
         return -1;
     }
+    crash_point("replace-written");
     if (renameat(dirfd, name, dirfd, path) != 0) {
         err_sys(err, "cannot rename \"%s\" to \"%s\"", name, path);
         unlinkat(dirfd, name, 0);
         return -1;
     }
+    crash_point("replace-renamed");
     return sync_parent(dirfd, path, err);
 }
 

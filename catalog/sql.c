@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/crash.h"
 #include "base/mem.h"
 
 struct catalog_texts {
@@ -154,7 +155,9 @@ int scope_begin(struct catalog *c, struct sql_scope *s, const char *doing, struc
 
 int scope_commit(struct sql_scope *s, const char *doing, struct err *err)
 {
+    crash_point("catalog-writing");
     TRY(sql_script(s->c, s->inner ? "RELEASE part" : "COMMIT", doing, err));
+    crash_point("catalog-written");
     s->c = NULL;
     return 0;
 }

@@ -2,6 +2,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 
+#include "base/crash.h"
 #include "base/fs.h"
 #include "base/log.h"
 #include "cli/app.h"
@@ -72,6 +73,7 @@ static int init_repos(struct app *app, const struct cluster_config *cluster,
 
         TRY(config_init_repo(app->config, cluster, cluster->repos[i], &repo, &created, err));
         TRY(accept(repo, id, accept_new, err));
+        crash_point("init-accepted");
         printf("repository \"%s\" (%s, %s) %s\n", repo_name(repo), store_where(repo_store(repo)),
                repo_encrypted(repo) ? "encrypted" : "not encrypted",
                created ? "created" : "is ready");

@@ -10,6 +10,7 @@
 #include <time.h>
 
 #include "base/clock.h"
+#include "base/crash.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "repo/fields.h"
@@ -98,6 +99,7 @@ static int create(struct lease *l, struct err *err)
     if (put(l, STORE_CREATE_ONLY, &l->body, &head, err) != 0 &&
         (err->code != ERR_EXISTS || !is_stored(l, &head)))
         return err_context(err, "lease of set \"%s\"", l->set);
+    crash_point("lease-made");
     err_clear(err);
     l->renewed_us = began_us;
     return 0;
@@ -112,6 +114,7 @@ static int renew(struct lease *l, struct err *err)
     pthread_mutex_lock(&l->writing);
     result = put(l, STORE_REPLACE, &l->body, &head, err);
     pthread_mutex_unlock(&l->writing);
+    crash_point("lease-renewed");
     if (result != 0)
         return result;
     pthread_mutex_lock(&l->lock);
@@ -314,6 +317,7 @@ int lease_update(struct lease *l, const struct lease_terms *terms, struct err *e
         swap_bufs(&l->released_body, &released);
     }
     pthread_mutex_unlock(&l->writing);
+    crash_point("lease-updated");
     return result == 0 ? 0 : err_context(err, "lease of set \"%s\"", l->set);
 }
 
@@ -336,6 +340,7 @@ int lease_release(struct lease **out, struct err *err)
     if (l == NULL)
         return 0;
     end_thread(l);
+    crash_point("lease-ending");
     if (put(l, STORE_REPLACE, &l->released_body, &head, err) != 0)
         return err_context(err, "release the lease of set \"%s\"", l->set);
     return 0;

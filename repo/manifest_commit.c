@@ -6,6 +6,7 @@
  */
 #include <stdlib.h>
 
+#include "base/crash.h"
 #include "base/mem.h"
 #include "repo/manifest_build.h"
 #include "repo/settle.h"
@@ -136,8 +137,11 @@ int manifest_commit(struct manifest_writer *w, struct pubinfo *pub, const struct
     TRY(repo_coder(w->repo, head.label, &coder, err));
     name_manifest(&key, repo_cluster(w->repo), head.label);
     TRY(object_create(&o, repo_store(w->repo), key.p, STORE_CREATE_ONLY, &head, coder, err));
+    crash_point("manifest-begun");
     TRY(add_public(w, o, pub, err));
+    crash_point("manifest-public");
     TRY(add_private(w, o, info, err));
+    crash_point("manifest-written");
     if (object_commit(&o, STORE_DURABLE, &size, err) == 0)
         return 0;
     return object_settle(repo_store(w->repo), key.p, &head, size, err);

@@ -8,6 +8,7 @@
  */
 #include <stdlib.h>
 
+#include "base/crash.h"
 #include "base/mem.h"
 #include "repo/manifest_build.h"
 
@@ -160,6 +161,7 @@ static int store_table(struct manifest_writer *w, const struct held *h, struct e
     at.pack = place.pack;
     at.chunk = place.chunk;
     manifest_note_place(w, h->type, h->number, at);
+    crash_point("manifest-table");
     return 0;
 }
 
@@ -257,5 +259,6 @@ int manifest_flush(struct manifest_writer *w, struct err *err)
 {
     TRY(flush_block(w, err));
     TRY(flush_maps(w, err));
+    crash_point("manifest-flushed");
     return w->packer != NULL ? packer_finish(w->packer, err) : 0;
 }

@@ -2,6 +2,7 @@
 #include <pthread.h>
 #include <stdlib.h>
 
+#include "base/crash.h"
 #include "base/mem.h"
 #include "repo/contents_form.h"
 #include "repo/pack.h"
@@ -205,10 +206,12 @@ int packer_finish(struct packer *p, struct err *err)
                        p->raw_contents.p, p->raw_contents.len, NULL, err));
     }
     info.chunks = object_chunk_count(p->object);
+    crash_point("pack-written");
     if (object_commit(&p->object, STORE_LAZY, &info.size, err) != 0 &&
         object_settle(repo_store(p->set->repo), p->key.p, &p->head, info.size, err) != 0)
         return err_context(err, "pack %u of set \"%s\"", p->number, p->set->label);
     note_pack(p->set, &info);
+    crash_point("pack-stored");
     return 0;
 }
 

@@ -108,6 +108,7 @@ static int make_descriptor(struct store *store, const struct repo_options *o, bo
     }
     crash_point("init-slot");
     if (put_descriptor(store, o, &b, err) == 0) {
+        crash_point("init-descriptor");
         *created = true;
         return 0;
     }
@@ -153,6 +154,7 @@ int repo_init(struct repo **out, struct store *store, const struct repo_options 
     TRY(ensure_descriptor(store, o, &made, err));
     TRY(repo_open_fully(r, o, true, err)); /* proves that what was written can be opened */
     TRY(ensure_info(r, err));
+    crash_point("init-info");
     repo_save_state(r);
     if (created != NULL)
         *created = made;

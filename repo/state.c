@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/crash.h"
 #include "base/fs.h"
 #include "base/hash.h"
 #include "base/log.h"
@@ -189,6 +190,7 @@ void state_save(const char *dir, const char *name, const char *cluster, const ch
     AUTO(wipe_buf) struct buf content = BUF_INIT;
     struct err err = {0};
 
+    crash_point("state-saving");
     state_format(s, where, &content);
     if (still_good(path, &content, s->written_us))
         return;

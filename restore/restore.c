@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/crash.h"
 #include "base/fs.h"
 #include "base/hash.h"
 #include "base/log.h"
@@ -360,12 +361,17 @@ static int write_all(const struct restore_request *q, struct restore_plan *plan,
     AUTO(pgmanifest_free) struct pgmanifest *listing = NULL;
 
     TRY(oldwal_make_new(&job->layout, datafd, err));
+    crash_point("restore-wal-dir");
     TRY(layout_open(&job->layout, err));
     TRY(pgmanifest_begin(&listing, datafd, &plan->backup, err));
     TRY(fetch(q, plan, listing, err));
+    crash_point("restore-fetched");
     TRY(put_labels(plan, datafd, listing, err));
+    crash_point("restore-labels");
     TRY(pgmanifest_finish(listing, err));
+    crash_point("restore-listing");
     TRY(put_settings(q, plan, datafd, err));
+    crash_point("restore-settings");
     return site_release(&job->layout, err);
 }
 
@@ -395,11 +401,14 @@ static int restore(const struct restore_request *q, struct restore_plan *plan, s
     unsigned archived = 0;
 
     TRY(site_lock(&job->layout, &datafd, err));
+    crash_point("restore-locked");
     TRY(look_at_place(q, plan, err)); /* again, now that nobody else may change it */
     TRY(oldwal_archive(&old, datafd, &archived, err));
+    crash_point("restore-archived");
     if (archived != 0)
         TRY(look_again(q, plan, err));
     TRY(site_take(&job->layout, &job->site, &plan->backup, q->delta, datafd, err));
+    crash_point("restore-taken");
     if (oldwal_set_aside(&old, datafd, err) != 0 || write_all(q, plan, datafd, err) != 0)
         return err_context(err, "\"%s\" is restored in part (--delta continues)", plan->data_dir);
     return 0;
@@ -439,6 +448,7 @@ int restore_run(const struct restore_request *q, struct restore_plan *plan, stru
     if (q->progress != NULL)
         progress_end(q->progress);
     /* A lease that is left to age keeps the backup's WAL for the recovery that follows. */
+    crash_point("restore-over");
     if (result == 0)
         lease_drop(&lease);
     else if (lease != NULL && lease_release(&lease, &ignored) != 0)

@@ -7,6 +7,7 @@
 #include <sys/file.h>
 #include <unistd.h>
 
+#include "base/crash.h"
 #include "base/fs.h"
 #include "base/mem.h"
 #include "postgres/control.h"
@@ -38,6 +39,7 @@ static int put_mark(int fd, const struct buf *text, struct err *err)
         return fs_replace(fd, RESTORE_MARK, text->p, text->len, 0600, err);
     if (file < 0)
         return err_sys(err, "cannot create \"" RESTORE_MARK "\"");
+    crash_point("restore-empty-mark");
     TRY(fs_write_all(file, text->p, text->len, RESTORE_MARK, err));
     if (fsync(file) != 0)
         return err_sys(err, "cannot fsync \"" RESTORE_MARK "\"");
@@ -74,6 +76,7 @@ static int make_unstartable(int fd, const char *dir, struct err *err)
 
     if (global >= 0) {
         TRY(unlink_if_there(global, "pg_control", dir, err));
+        crash_point("restore-uncontrolled");
         TRY(fs_sync_dir(global, ".", err));
         TRY(unlink_if_there(global, "pg_control.pgbr", dir, err));
     }
@@ -132,7 +135,9 @@ int site_take(const struct layout *l, const struct site *s, const struct pubinfo
               int fd, struct err *err)
 {
     TRY(leave_mark(fd, pub, err));
+    crash_point("restore-marked");
     TRY(make_unstartable(fd, l->roots[ROOT_DATA].dir, err));
+    crash_point("restore-unstartable");
     if (!delta && s->state != SITE_ABSENT && s->state != SITE_EMPTY)
         TRY(empty_all(fd, l, err));
     return 0;
@@ -166,11 +171,15 @@ int site_release(const struct layout *l, struct err *err)
     int fd = l->roots[ROOT_DATA].fd;
     const char *dir = l->roots[ROOT_DATA].dir;
 
+    crash_point("restore-unsynced");
     TRY(sync_roots(l, err));
+    crash_point("restore-synced");
     /* Until the rename pg_control.pgbr says what the mark said. */
     TRY(unlink_if_there(fd, RESTORE_MARK, dir, err));
     TRY(fs_sync_dir(fd, ".", err));
+    crash_point("restore-unmarked");
     if (renameat(fd, CONTROL_ASIDE, fd, CONTROL_PATH) != 0)
         return err_sys(err, "cannot rename \"%s/" CONTROL_ASIDE "\" to \"pg_control\"", dir);
+    crash_point("restore-startable");
     return fs_sync_dir(fd, "global", err);
 }

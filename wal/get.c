@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/crash.h"
 #include "base/fs.h"
 #include "base/log.h"
 #include "base/mem.h"
@@ -67,6 +68,7 @@ static int delivery_begin(struct delivery *d, const char *dest, struct err *err)
 
 static int delivery_commit(struct delivery *d, struct err *err)
 {
+    crash_point("get-fetched");
     if (rename(d->temporary, d->dest) != 0)
         return err_sys(err, "cannot rename \"%s\" to \"%s\"", d->temporary, d->dest);
     fd_close(&d->fd);

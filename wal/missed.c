@@ -6,6 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/crash.h"
 #include "base/fs.h"
 #include "base/log.h"
 #include "base/mem.h"
@@ -27,11 +28,13 @@ void missed_note(const struct missed *m, const char *repo, const char *file)
 
     if (m == NULL)
         return;
+    crash_point("missed-noting");
     path = list_path(m, repo);
     line = xasprintf("%s\n", file);
     fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
     if (fd < 0 || fs_write_all(fd, line, strlen(line), path, &err) != 0)
         log_warning("what repository \"%s\" misses could not be noted in \"%s\"", repo, path);
+    crash_point("missed-noted");
 }
 
 /* The bytes of a missed file, from beside the one that is being pushed or from a repository that
@@ -80,6 +83,7 @@ static void catch_up(const struct missed *m, const struct open_repos *repos, str
 
         if (tried && copy_one(repos, to, dir, file, id, &err) == 0) {
             log_info("repository \"%s\" got \"%s\", which it had missed", to->name, file);
+            crash_point("missed-copied");
             done++;
             continue;
         }
@@ -92,6 +96,7 @@ static void catch_up(const struct missed *m, const struct open_repos *repos, str
             done = CATCH_UP_AT_ONCE; /* not reachable: later */
         buf_addf(&left, "%s\n", file);
     }
+    crash_point("missed-rewriting");
     if (left.len == 0)
         unlink(path);
     else if (fs_replace(AT_FDCWD, path, left.p, left.len, 0600, &err) != 0)

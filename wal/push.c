@@ -10,6 +10,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/crash.h"
 #include "base/fs.h"
 #include "base/log.h"
 #include "base/mem.h"
@@ -122,6 +123,7 @@ static int deliver_all(const struct open_repos *repos, const struct wal_source *
         const struct open_repo *o = &repos->items[i];
         struct err why = o->why;
 
+        crash_point("push-repo");
         if (o->repo != NULL && deliver(o->repo, s, stored, &why) == 0)
             continue;
         if (!o->required && why.code != ERR_CONFLICT) {
@@ -179,10 +181,13 @@ int wal_push(const struct config *c, const struct cluster_config *cluster, const
                        file);
     TRY(wal_identity_near(path, cluster->data, &id, err));
     TRY(config_open_repos(c, cluster, NULL, REPO_OPEN_QUICK, &repos, err));
+    crash_point("push-opened");
     TRY(wal_file_read(path, f.kind, &m, err));
     TRY(parcel_make(&p, file, m.data, m.len, &id, true, err));
     if (deliver_all(&repos, &p.source, &missed, NULL, err) != 0)
         return err_context(err, "WAL file \"%s\" is not archived", file);
+    crash_point("push-delivered");
     missed_catch_up(&missed, &repos, path, &id);
+    crash_point("push-over");
     return 0;
 }

@@ -213,7 +213,20 @@ static void tear(struct posix *p, const struct posix_writer *w)
     if (fd >= 0 && ftruncate(fd, (off_t)(w->file.written / 2)) == 0)
         crash_now();
 }
+
+/* What any may leave whose directory was not synced: the name is gone, the file still has its first
+ * one. */
+static void lose_name(struct posix *p, const struct posix_writer *w)
+{
+    if (crash_wanted("posix-nameless") && unlinkat(p->root, w->key, 0) == 0)
+        crash_now();
+}
 #else
+static void lose_name(struct posix *p, const struct posix_writer *w)
+{
+    (void)p;
+    (void)w;
+}
 static void tear(struct posix *p, const struct posix_writer *w)
 {
     (void)p;
@@ -236,6 +249,7 @@ static int posix_commit(struct store_writer *sw, enum store_commit_mode mode, st
             return -1;
         posix_dirs_forget(&p->dirs, w->dir); /* emptied and removed by an expirer meanwhile */
     }
+    lose_name(p, w);
     tear(p, w);
     crash_point("posix-linked");
     if (w->on_disk && unlinkat(p->root, w->temporary, 0) == 0)

@@ -15,6 +15,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/crash.h"
 #include "base/fs.h"
 #include "base/mem.h"
 
@@ -223,11 +224,31 @@ static int sync_nearest(int root, const char *dir, struct err *err)
     }
 }
 
+#ifdef PGBR_CRASH_POINTS
+/* What a power loss may leave of directories that were not synced: some names, others not. */
+static void lose_names(struct posix_dirs *d)
+{
+    for (size_t i = 0; i < d->dirty.n; i++) {
+        AUTO(dir_close) DIR *dir = dir_open(d->root, d->dirty.paths[i]);
+        struct dirent *entry;
+
+        for (unsigned n = 0; dir != NULL && (entry = readdir(dir)) != NULL; n++)
+            if (n % 2 == 0)
+                unlinkat(dirfd(dir), entry->d_name, 0);
+    }
+    crash_now();
+}
+#endif
+
 int posix_dirs_sync(struct posix_dirs *d, struct err *err)
 {
     struct path_set dirty;
     int result = 0;
 
+#ifdef PGBR_CRASH_POINTS
+    if (d->dirty.n != 0 && crash_wanted("posix-unsynced"))
+        lose_names(d);
+#endif
     pthread_mutex_lock(&d->lock);
     dirty = d->dirty;
     d->dirty = (struct path_set){0};
