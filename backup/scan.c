@@ -371,7 +371,7 @@ static int scan_all(struct walk *w, struct err *err)
 }
 
 int scan_files(const struct scan_request *q, struct list_writer *out, struct scan_found *found,
-             struct err *err)
+               struct err *err)
 {
     struct walk w = {.q = q, .out = out, .found = found};
     int rc = scan_all(&w, err);

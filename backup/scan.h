@@ -27,6 +27,6 @@ struct scan_found {
     unsigned warnings; /* logged: foreign links, sockets, unreadable configuration */
 };
 int scan_files(const struct scan_request *q, struct list_writer *out, struct scan_found *found,
-             struct err *err) MUST_CHECK;
+               struct err *err) MUST_CHECK;
 
 #endif

@@ -73,7 +73,7 @@ static void show_damage(const struct damage *d)
     for (size_t i = 0; i < d->n_harms; i++) {
         const struct harm *h = &d->harms[i];
 
-        printf("  backup %s: %s", h->label, h->path);
+        printf("  backup %s: %s", h->label, h->path[0] != '\0' ? h->path : "all of it");
         if (h->blocks == 1)
             printf(", page %u", h->first_block);
         else if (h->blocks != 0)
