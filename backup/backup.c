@@ -16,6 +16,7 @@
 
 #include "backup/copy.h"
 #include "backup/finish.h"
+#include "backup/history.h"
 #include "backup/scan.h"
 #include "backup/session.h"
 #include "base/clock.h"
@@ -381,6 +382,7 @@ static int wait_for_wal(struct run *r, struct err *err)
     struct wal_place place = wal_place_of(r);
     const struct pubinfo *pub = &r->made->pub;
 
+    TRY(history_complete(&place, r->data_fd, pub->spans, pub->n_spans, err));
     TRY(wal_wait(&place, pub->spans, pub->n_spans, r->q->cluster->wal_wait_timeout_ms, NULL, NULL,
                  r->q->stop, err));
     return finish_check_copies(r->q->repo, pub, &r->finished, err);

@@ -1,0 +1,16 @@
+/* history.h - timeline history files that the archive lacks. */
+#ifndef PGBR_BACKUP_HISTORY_H
+#define PGBR_BACKUP_HISTORY_H
+
+#include "repo/manifest.h"
+#include "wal/prove.h"
+
+/*
+ * Archives the history files of the spans' timelines from pg_wal where the repository has none: a
+ * server that was promoted while archiving was off (a restored copy, say) never offers them. What
+ * is not in pg_wal either is left to wal_wait().
+ */
+int history_complete(const struct wal_place *p, int data_fd, const struct wal_span *spans, size_t n,
+                     struct err *err) MUST_CHECK;
+
+#endif
