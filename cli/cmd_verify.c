@@ -10,6 +10,7 @@
 #include "cli/app.h"
 #include "cli/show.h"
 #include "postgres/lsn.h"
+#include "repo/names.h"
 #include "repo/verify.h"
 #include "wal/verify.h"
 
@@ -211,12 +212,20 @@ static void broken(void *ctx, const char *label, const struct err *why)
     app->status = EXIT_WARNINGS;
 }
 
-static bool is_listed(const struct backup_list *backups, const char *label)
+/* A backup lies in one repository only, as a rule. */
+static int has_backup(struct repo *r, const char *label, bool *found, struct err *err)
 {
-    for (size_t i = 0; i < backups->n; i++)
-        if (strcmp(backups->items[i].label, label) == 0)
-            return true;
-    return false;
+    AUTO(buf_free) struct buf key = BUF_INIT;
+    struct store_entry entry;
+
+    if (!label_valid(label))
+        return err_set(err, ERR_USAGE, "\"%.100s\" is not the label of a backup", label);
+    *found =
+        store_stat(repo_store(r), name_manifest(&key, repo_cluster(r), label), &entry, err) == 0;
+    if (*found || err->code != ERR_NOT_FOUND)
+        return *found ? 0 : -1;
+    err_clear(err);
+    return 0;
 }
 
 /* Without a key hashes still tell what is damaged; files and pages cannot be named then. */
@@ -235,8 +244,9 @@ static int open_repo(const struct app *app, const struct cluster_config *cluster
     return 0;
 }
 
+/* *found: it has what is to be verified. */
 static int verify_repo(struct app *app, const struct cluster_config *cluster, const char *name,
-                       const struct wanted *w, struct json *j, struct err *err)
+                       const struct wanted *w, struct json *j, bool *found, struct err *err)
 {
     AUTO(repo_close) struct repo *repo = NULL;
     AUTO(verify_made_free) struct verify_made made = {0};
@@ -250,15 +260,18 @@ static int verify_repo(struct app *app, const struct cluster_config *cluster, co
                                .progress = &progress};
     int64_t begun = clock_monotonic_us();
     size_t n_gaps = 0;
+    bool has = true;
 
     TRY(open_repo(app, cluster, name, w->deep, &repo, err));
+    if (w->label != NULL)
+        TRY(has_backup(repo, w->label, &has, err));
+    if (!has)
+        return 0;
+    *found = true;
     q.repo = repo;
     if (!w->wal_only)
         TRY(verify_run(&q, &made, err));
     TRY(backups_list(repo, &backups, broken, app, err));
-    if (w->wal_only && w->label != NULL && !is_listed(&backups, w->label))
-        return err_set(err, ERR_NOT_FOUND, "repository \"%s\" has no backup \"%.100s\"", name,
-                       w->label);
     TRY(wal_find_gaps(repo, &backups, &gaps, &n_gaps, err));
     n_gaps = keep_gaps(gaps, n_gaps, w->label);
     record(app, repo, &backups, &made, w);
@@ -275,6 +288,7 @@ static int verify_repo(struct app *app, const struct cluster_config *cluster, co
 static int verify_all(struct app *app, const struct cluster_config *cluster, const struct wanted *w,
                       struct json *j, struct err *err)
 {
+    bool found = false;
     int rc = 0;
 
     for (size_t i = 0; i < cluster->n_repos; i++) {
@@ -282,7 +296,7 @@ static int verify_all(struct app *app, const struct cluster_config *cluster, con
 
         if (w->repo != NULL && strcmp(w->repo, cluster->repos[i]) != 0)
             continue;
-        if (verify_repo(app, cluster, cluster->repos[i], w, j, &why) == 0)
+        if (verify_repo(app, cluster, cluster->repos[i], w, j, &found, &why) == 0)
             continue;
         if (w->json)
             json_failure(j, cluster->repos[i], why.msg);
@@ -293,6 +307,8 @@ static int verify_all(struct app *app, const struct cluster_config *cluster, con
         if (why.code == ERR_INTERRUPTED)
             break;
     }
+    if (rc == 0 && !found)
+        return err_set(err, ERR_NOT_FOUND, "no repository here has a backup \"%.100s\"", w->label);
     return rc;
 }
 
