@@ -7,7 +7,7 @@
 
 /* A page that changed every day lies in the chunk of another backup than its neighbours, so a walk
  * along a file goes to and fro between as many chunks as there are backups in the chain. */
-enum { PAGE_SLOTS = 8, BUNDLE_SLOTS = 3, CONTENTS_SLOTS = 2, BUNDLE_MAX = 512 << 10 };
+enum { PAGE_SLOTS = 8, BUNDLE_SLOTS = 2, CONTENTS_SLOTS = 2, BUNDLE_MAX = 512 << 10 };
 
 struct slot {
     struct chunk_at at;
@@ -16,26 +16,34 @@ struct slot {
     uint8_t *data;
     size_t cap, len;
 };
-struct contents_slot {
+struct fingerprint {
+    struct hash128 hash;
+    uint32_t raw_len;
+};
+struct contents_slot { /* of the CONTENTS of a pack only what is wanted here: paths take much more
+                        */
     uint32_t set, pack;
-    bool used;
     uint64_t last_use;
-    struct contents contents;
+    struct fingerprint *chunks; /* NULL: empty */
+    uint32_t n;
 };
 struct chunks {
     struct pack_reader *reader;
     const struct manifest *manifest;
+    pthread_mutex_t *parsing;
     uint64_t clock;
     struct slot pages[PAGE_SLOTS], bundles[BUNDLE_SLOTS];
     struct contents_slot contents[CONTENTS_SLOTS];
 };
 
-int chunks_new(struct chunks **out, struct repo *r, const struct manifest *m, uint32_t page_size,
-               struct err *err)
+int chunks_new(struct chunks **out, struct repo *r, const struct manifest *m,
+               pthread_mutex_t *parsing, struct err *err)
 {
     struct chunks *c = xcalloc(1, sizeof *c);
+    uint32_t page_size = manifest_pub(m)->page_size;
 
     c->manifest = m;
+    c->parsing = parsing;
     for (size_t i = 0; i < PAGE_SLOTS; i++)
         c->pages[i].cap = (size_t)page_size * MAP_PAGES;
     for (size_t i = 0; i < BUNDLE_SLOTS; i++)
@@ -58,7 +66,7 @@ void chunks_free(struct chunks **c)
     for (size_t i = 0; i < BUNDLE_SLOTS; i++)
         free((*c)->bundles[i].data);
     for (size_t i = 0; i < CONTENTS_SLOTS; i++)
-        contents_free(&(*c)->contents[i].contents);
+        free((*c)->contents[i].chunks);
     free(*c);
     *c = NULL;
 }
@@ -122,20 +130,32 @@ int chunks_get(struct chunks *c, enum chunk_type type, struct chunk_at at, const
     return 0;
 }
 
+static void keep_fingerprints(const struct contents *all, struct contents_slot *s)
+{
+    s->n = all->n_chunks;
+    s->chunks = xcalloc(all->n_chunks, sizeof *s->chunks);
+    for (uint32_t i = 0; i < all->n_chunks; i++)
+        s->chunks[i] = (struct fingerprint){all->chunks[i].hash, all->chunks[i].raw_len};
+}
+
 static int load_contents(struct chunks *c, struct chunk_at at, struct contents_slot *s,
                          struct err *err)
 {
+    struct contents all = {0};
     const char *label;
+    int result;
 
-    contents_free(&s->contents);
-    s->contents = (struct contents){0};
-    s->used = false;
+    free(s->chunks);
+    *s = (struct contents_slot){.set = at.set, .pack = at.pack};
     TRY(set_of(c, at.set, &label, err));
-    TRY(pack_read_contents(c->reader, label, at.pack, &s->contents, err));
-    s->set = at.set;
-    s->pack = at.pack;
-    s->used = true;
-    return 0;
+    pthread_mutex_lock(c->parsing);
+    result = pack_read_contents(c->reader, label, at.pack, &all, err);
+    if (result == 0) {
+        keep_fingerprints(&all, s);
+        contents_free(&all);
+    }
+    pthread_mutex_unlock(c->parsing);
+    return result;
 }
 
 int chunks_hash(struct chunks *c, struct chunk_at at, struct hash128 *hash, uint32_t *raw_len,
@@ -145,21 +165,21 @@ int chunks_hash(struct chunks *c, struct chunk_at at, struct hash128 *hash, uint
 
     for (size_t i = 0; i < CONTENTS_SLOTS; i++) {
         struct contents_slot *this = &c->contents[i];
-        if (this->used && this->set == at.set && this->pack == at.pack) {
+        if (this->chunks != NULL && this->set == at.set && this->pack == at.pack) {
             s = this;
             break;
         }
         if (this->last_use < s->last_use)
             s = this;
     }
-    if (!s->used || s->set != at.set || s->pack != at.pack)
+    if (s->chunks == NULL || s->set != at.set || s->pack != at.pack)
         TRY(load_contents(c, at, s, err));
     s->last_use = ++c->clock;
-    if (at.chunk >= s->contents.n_chunks)
+    if (at.chunk >= s->n)
         return err_set(err, ERR_CORRUPT,
                        "the backup refers to chunk %u of pack %u, which has %u chunks", at.chunk,
-                       at.pack, s->contents.n_chunks);
-    *hash = s->contents.chunks[at.chunk].hash;
-    *raw_len = s->contents.chunks[at.chunk].raw_len;
+                       at.pack, s->n);
+    *hash = s->chunks[at.chunk].hash;
+    *raw_len = s->chunks[at.chunk].raw_len;
     return 0;
 }

@@ -8,15 +8,18 @@
 #ifndef PGBR_RESTORE_CHUNKS_H
 #define PGBR_RESTORE_CHUNKS_H
 
+#include <pthread.h>
+
 #include "repo/manifest.h"
 
 struct chunk_at {
     uint32_t set, pack, chunk;
 };
 struct chunks;
-/* page_size: of the cluster; a pages chunk has up to MAP_PAGES of them. */
-int chunks_new(struct chunks **c, struct repo *r, const struct manifest *m, uint32_t page_size,
-               struct err *err) MUST_CHECK;
+/* parsing: shared by all workers, so that only one of them at a time takes a CONTENTS apart, which
+ * may need tens of megabytes. */
+int chunks_new(struct chunks **c, struct repo *r, const struct manifest *m,
+               pthread_mutex_t *parsing, struct err *err) MUST_CHECK;
 void chunks_free(struct chunks **c);
 
 /* The decoded chunk, valid until the next call. */

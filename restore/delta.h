@@ -27,8 +27,8 @@ struct local_file {
  * local_close(). */
 int local_open(struct local_file *l, int dirfd, const char *name, uint64_t size,
                struct err *err) MUST_CHECK;
-/* len (at most half of FS_IO_SIZE) bytes at offset, valid until the next call; NULL where the file
- * is shorter. */
+/* len (at most FS_IO_SIZE - FS_ALIGN) bytes at offset, valid until the next call; NULL where the
+ * file is shorter. */
 int local_bytes(struct local_file *l, uint64_t offset, size_t len, const uint8_t **bytes,
                 struct err *err) MUST_CHECK;
 void local_close(struct local_file *l);

@@ -21,7 +21,7 @@
 #include "restore/write.h"
 
 /* Twice as many threads as workers: one decodes while the other waits for its write. */
-enum { QUEUE_TASKS = 24, THREADS_PER_WORKER = 2, THREADS_MAX = 128 };
+enum { PAGE_BYTES = 8192, QUEUE_TASKS = 24, THREADS_PER_WORKER = 2, THREADS_MAX = 128 };
 
 struct fetch {
     const struct fetch_terms *t;
@@ -35,6 +35,7 @@ struct fetch {
     int64_t shown_us;
     pthread_mutex_t lock; /* of count, which workers add to when they end */
     struct write_count count;
+    pthread_mutex_t parsing; /* see chunks_new() */
 };
 
 /* ---- workers ---- */
@@ -306,19 +307,27 @@ static void fetch_close(struct fetch *f)
     dir_cache_free(&f->dir);
     owner_free(&f->owners);
     pthread_mutex_destroy(&f->lock);
+    pthread_mutex_destroy(&f->parsing);
 }
 
 int fetch_all(const struct fetch_terms *t, struct fetch_done *done, struct err *err)
 {
     struct fetch f = {.t = t,
-                      .write = {t->repo, t->manifest, t->layout, t->stop, t->progress},
+                      .write = {t->repo, t->manifest, t->layout, t->stop, t->progress, NULL},
                       .dir = DIR_CACHE_INIT,
                       .done = done,
-                      .lock = PTHREAD_MUTEX_INITIALIZER};
-    mode_t mask = umask(0); /* files get their mode when they are made */
+                      .lock = PTHREAD_MUTEX_INITIALIZER,
+                      .parsing = PTHREAD_MUTEX_INITIALIZER};
+    mode_t mask;
     int result;
 
     *done = (struct fetch_done){0};
+    if (manifest_pub(t->manifest)->page_size != PAGE_BYTES)
+        return err_set(err, ERR_UNSUPPORTED,
+                       "the backup has pages of %u bytes, this version of pgbr restores %d",
+                       manifest_pub(t->manifest)->page_size, PAGE_BYTES);
+    mask = umask(0); /* files get their mode when they are made */
+    f.write.parsing = &f.parsing;
     f.queue = queue_new(QUEUE_TASKS, task_drop);
     f.cutter = cutter_new(t->manifest, t->layout, hand_over, &f);
     f.sweep = t->delta ? sweep_new(t->layout) : NULL;

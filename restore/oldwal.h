@@ -9,6 +9,7 @@
 #ifndef PGBR_RESTORE_OLDWAL_H
 #define PGBR_RESTORE_OLDWAL_H
 
+#include "config/open.h"
 #include "restore/site.h"
 
 struct oldwal_terms {

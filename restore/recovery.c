@@ -44,9 +44,10 @@ int recovery_command(struct buf *out, const struct recovery_terms *t, struct err
     TRY(add_word(out, q->program, err));
     buf_adds(out, " -c ");
     TRY(add_word(out, t->config, err));
+    buf_adds(out, " archive-get");
     if (q->repo != NULL)
         buf_addf(out, " --repo %s", q->repo);
-    buf_addf(out, " archive-get %s \"%%f\" \"%%p\"", q->cluster->name);
+    buf_addf(out, " %s \"%%f\" \"%%p\"", q->cluster->name);
     return 0;
 }
 

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "base/crash.h"
 #include "base/fs.h"
 #include "base/mem.h"
 #include "restore/chunks.h"
@@ -44,7 +45,7 @@ int writer_new(struct writer **out, const struct write_terms *terms, struct err 
     w->dir.fd = -1;
     w->sink.buffer = xaligned(FS_ALIGN, FS_IO_SIZE);
     *out = w;
-    if (chunks_new(&w->chunks, terms->repo, terms->manifest, w->page, err) != 0) {
+    if (chunks_new(&w->chunks, terms->repo, terms->manifest, terms->parsing, err) != 0) {
         writer_free(out);
         return -1;
     }
@@ -304,6 +305,7 @@ int writer_do(struct writer *w, const struct task *t, struct err *err)
     for (size_t k = 0; k < t->n; k++) {
         TRY(stop_check(w->terms->stop, err));
         TRY(do_item(w, t, &t->items[k], err));
+        crash_point("restore-file");
     }
     if (p != NULL) {
         size_t files = 0;

@@ -8,6 +8,8 @@
 #ifndef PGBR_RESTORE_WRITE_H
 #define PGBR_RESTORE_WRITE_H
 
+#include <pthread.h>
+
 #include "base/progress.h"
 #include "base/queue.h"
 #include "restore/layout.h"
@@ -19,6 +21,7 @@ struct write_terms { /* shared by all writers; all borrowed */
     const struct layout *layout;
     const struct stop *stop;
     struct progress *progress; /* may be NULL */
+    pthread_mutex_t *parsing;  /* see chunks_new() */
 };
 struct write_count {
     uint64_t fetched, kept; /* bytes of files: written, or found there already */

@@ -19,7 +19,7 @@
 enum {
     PAGE = 8192,
     SAMPLE_SYSTEM_ID = 4711,
-    SAMPLE_BIG_PAGES = (64 << 20) / PAGE + 30, /* cut into two parts */
+    SAMPLE_BIG_PAGES = (64 << 20) / PAGE + 60, /* cut into two parts */
 };
 #define SAMPLE_LABEL "20261122T140533Z-F-0a1b2c"
 
@@ -151,7 +151,7 @@ static inline bool sample_is_zero(const char *path, uint64_t n)
     if (strcmp(path, "data/base/1/11") == 0)
         return n < 16 || n >= 41;
     if (strcmp(path, "data/base/1/17") == 0)
-        return !(n < 16 || (n >= 8184 && n < 8200) || (n >= 8210 && n < 8215));
+        return !(n < 64 || (n >= 8160 && n < 8224) || (n >= 8230 && n < 8235));
     return false;
 }
 
@@ -159,9 +159,9 @@ static inline void sample_relations(struct sample *s)
 {
     struct place base, changed;
 
-    sample_begin(s, "data/base/1/10", 20 * PAGE);
-    sample_pages(s, 0, 16);
-    sample_pages(s, 16, 4);
+    sample_begin(s, "data/base/1/10", 68 * PAGE);
+    sample_pages(s, 0, 64);
+    sample_pages(s, 64, 4);
     sample_end(s);
 
     sample_begin(s, "data/base/1/11", 60 * PAGE); /* zeros at both ends */
@@ -171,13 +171,13 @@ static inline void sample_relations(struct sample *s)
     sample_zeros(s, 19);
     sample_end(s);
 
-    sample_begin(s, "data/base/1/12", 17 * PAGE + 100); /* a page that is cut */
-    sample_pages(s, 0, 16);
-    sample_pages(s, 16, 2);
+    sample_begin(s, "data/base/1/12", 65 * PAGE + 100); /* a page that is cut */
+    sample_pages(s, 0, 64);
+    sample_pages(s, 64, 2);
     sample_end(s);
 
     sample_begin(s, "data/base/1/16", 16 * PAGE); /* as of an incremental: to and fro */
-    base = sample_chunk(s, 0, 16);
+    base = sample_chunk(s, 0, 16);                /* not a full chunk, and not wanted as a whole */
     changed = sample_chunk(s, 3, 1);
     map_add(&s->map, (struct extent){1, 3, extent_addr(base.pack, base.chunk, 0)});
     map_add(&s->map, (struct extent){1, 1, extent_addr(changed.pack, changed.chunk, 0)});
@@ -185,12 +185,12 @@ static inline void sample_relations(struct sample *s)
     sample_end(s);
 
     sample_begin(s, "data/base/1/17", (uint64_t)SAMPLE_BIG_PAGES * PAGE);
-    sample_pages(s, 0, 16);
-    sample_zeros(s, 8184 - 16);
-    sample_pages(s, 8184, 16); /* across the border of two parts */
-    sample_zeros(s, 10);
-    sample_pages(s, 8210, 5);
-    sample_zeros(s, SAMPLE_BIG_PAGES - 8215);
+    sample_pages(s, 0, 64);
+    sample_zeros(s, 8160 - 64);
+    sample_pages(s, 8160, 64); /* across the border of two parts */
+    sample_zeros(s, 6);
+    sample_pages(s, 8230, 5);
+    sample_zeros(s, SAMPLE_BIG_PAGES - 8235);
     sample_end(s);
 }
 

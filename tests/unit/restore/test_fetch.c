@@ -136,9 +136,9 @@ static void assert_all(const struct sandbox *s)
     static char m[40 << 10];
 
     memset(m, 'm', sizeof m);
-    assert_pages(s, "data/base/1/10", 20 * PAGE);
+    assert_pages(s, "data/base/1/10", 68 * PAGE);
     assert_pages(s, "data/base/1/11", 60 * PAGE);
-    assert_pages(s, "data/base/1/12", 17 * PAGE + 100);
+    assert_pages(s, "data/base/1/12", 65 * PAGE + 100);
     assert_pages(s, "data/base/1/16", 16 * PAGE);
     assert_pages(s, "data/base/1/17", (uint64_t)SAMPLE_BIG_PAGES * PAGE);
     assert_text(medium, m, sizeof m, 0600);
@@ -204,7 +204,7 @@ static void page_of_a_whole_chunk(const struct sandbox *s)
 }
 static void page_of_a_short_chunk(const struct sandbox *s)
 {
-    overwrite(s, "base/1/10", 19 * PAGE + 8191);
+    overwrite(s, "base/1/10", 67 * PAGE + 8191);
 }
 static void page_of_a_shared_chunk(const struct sandbox *s)
 {
@@ -220,7 +220,7 @@ static void a_zero_page(const struct sandbox *s)
 }
 static void the_cut_page(const struct sandbox *s)
 {
-    overwrite(s, "base/1/12", 17 * PAGE + 99);
+    overwrite(s, "base/1/12", 65 * PAGE + 99);
 }
 static void across_the_parts(const struct sandbox *s)
 {
@@ -348,10 +348,10 @@ static void only_what_differs_is_fetched(void **state)
     struct err err = {0};
 
     OK(go(s, false, NULL, &err), &err);
-    overwrite(s, "base/1/10", 5 * PAGE);
-    overwrite(s, "base/1/16", 3 * PAGE);
+    overwrite(s, "base/1/10", 5 * PAGE); /* in a chunk of 64 pages */
+    overwrite(s, "base/1/16", 3 * PAGE); /* in a chunk of its own */
     OK(go(s, true, NULL, &err), &err);
-    assert_int_equal(s->done.bytes_fetched, 16 * PAGE + PAGE + always());
+    assert_int_equal(s->done.bytes_fetched, 64 * PAGE + PAGE + always());
 }
 
 /* ---- when something is wrong ---- */

@@ -66,7 +66,7 @@ static void a_command_survives_shell_and_server(void **state)
         {"/usr/bin/pgbr", "/etc/pgbr/pgbr.yml", NULL,
          "\"/usr/bin/pgbr\" -c \"/etc/pgbr/pgbr.yml\" archive-get main \"%f\" \"%p\""},
         {"/opt/100%/pg br", "/c", "local",
-         "\"/opt/100%%/pg br\" -c \"/c\" --repo local archive-get main \"%f\" \"%p\""},
+         "\"/opt/100%%/pg br\" -c \"/c\" archive-get --repo local main \"%f\" \"%p\""},
         {"/a\"b", "/$HOME/`id`\\x'y", NULL,
          "\"/a\\\"b\" -c \"/\\$HOME/\\`id\\`\\\\x'y\" archive-get main \"%f\" \"%p\""},
     };
