@@ -2,9 +2,11 @@
 #include <string.h>
 
 #include "backup/backup.h"
+#include "base/log.h"
 #include "cli/app.h"
 #include "cli/record.h"
 #include "cli/show.h"
+#include "wal/fill.h"
 
 struct wanted {
     const char *repo;
@@ -43,6 +45,25 @@ static int on_option(void *ctx, int code, const char *value, struct err *err)
     }
 }
 
+/* What a repository misses of the WAL comes from the others. It does no harm to the backup where
+ * that fails: the gap is shown by "list" and "check", and the next backup tries again. */
+static void fill_gaps(struct app *app, const struct cluster_config *cluster,
+                      const struct pubinfo *made)
+{
+    AUTO(open_repos_close) struct open_repos repos = {0};
+    uint64_t copied = 0;
+    struct err err = {0};
+
+    if (cluster->n_repos < 2)
+        return;
+    if (config_open_repos(app->config, cluster, NULL, REPO_OPEN_QUICK, &repos, &err) != 0 ||
+        wal_fill(&repos, made, &app->stop, &copied, &err) != 0)
+        log_warning("%s", err.msg);
+    if (copied != 0)
+        log_info("repositories got %llu WAL files that they had missed",
+                 (unsigned long long)copied);
+}
+
 static int run(struct app *app, int argc, char **argv, struct err *err)
 {
     AUTO(repo_close) struct repo *repo = NULL;
@@ -64,6 +85,7 @@ static int run(struct app *app, int argc, char **argv, struct err *err)
     want.rate_limit = want.cluster->rate_limit;
     TRY(backup_run(&want, &made, err));
     record_backup(app, repo, &made.pub);
+    fill_gaps(app, want.cluster, &made.pub);
     if (made.warnings != 0 || made.pub.page_errors != 0)
         app->status = EXIT_WARNINGS;
     show_backup(&made, wanted.json);
