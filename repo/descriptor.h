@@ -1,6 +1,6 @@
 /*
  * descriptor.h - bodies of the descriptor (also of features/<gen>) and of a cluster's info
- * (docs/format-objects.md). Formats and parsers are pure; what is parsed points into the bytes
+ * (docs/format.md). Formats and parsers are pure; what is parsed points into the bytes
  * given.
  */
 #ifndef PGBR_REPO_DESCRIPTOR_H

@@ -1,7 +1,7 @@
 /*
  * key.c - see key.h.
  *
- * A slot is a list of fields as in all small bodies (docs/format-objects.md, "Key slot"), the last
+ * A slot is a list of fields as in all small bodies (docs/format.md, "Key slot"), the last
  * of which is a MAC over the ones before it. Nothing in it is used for work before its limits are
  * checked: the KDF's parameters are read before any MAC can be.
  */

@@ -23,7 +23,7 @@ struct repo_key {
 void repo_key_wipe(struct repo_key *k);
 
 /* Sub-keys; label-bound ones use salt SHA-256(label), others 32 zero bytes (docs/format.md,
- * "Keys"). */
+ * "Keys of an encrypted repository"). */
 int key_chunk_enc(const struct repo_key *k, const char *label, uint8_t out[32],
                   struct err *err) MUST_CHECK;
 int key_chunk_mac(const struct repo_key *k, const char *label, uint8_t out[32],

@@ -1,6 +1,6 @@
 /*
- * lease_form.h - the stored body of a lease (docs/format-leases.md): what is written in lease.c and
- * read in lease_read.c.
+ * lease_form.h - the stored body of a lease (docs/format.md, "Lease"): what is written in lease.c
+ * and read in lease_read.c.
  */
 #ifndef PGBR_REPO_LEASE_FORM_H
 #define PGBR_REPO_LEASE_FORM_H

@@ -1,7 +1,7 @@
 /*
  * manifest_form.h - the parts of a manifest as bytes: what the writing and the reading half share.
  * Internal to repo/. Everything that parses is a pure function of hostile bytes. Forms:
- * docs/format.md.
+ * docs/format.md, "Manifest".
  */
 #ifndef PGBR_REPO_MANIFEST_FORM_H
 #define PGBR_REPO_MANIFEST_FORM_H

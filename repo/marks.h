@@ -26,7 +26,7 @@ struct mark {
 void mark_free(struct mark *m);
 /* What the mark at this key of the cluster (see names.h) says. ERR_NOT_FOUND: there is none. */
 int mark_read(struct repo *r, const char *key, struct mark *m, struct err *err) MUST_CHECK;
-/* Pure: the body (docs/format-leases.md). ERR_CORRUPT, ERR_UNSUPPORTED. */
+/* Pure: the body (docs/format.md, "Marks"). ERR_CORRUPT, ERR_UNSUPPORTED. */
 int mark_parse(const void *bytes, size_t len, struct mark *m, struct err *err) MUST_CHECK;
 
 #endif

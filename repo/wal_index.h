@@ -11,7 +11,7 @@
  * to reading files whole where !wal_index_has_blocks(), one that needs times or events reads the
  * segment where !wal_index_has_history().
  *
- * Stored form: docs/format-wal-index.md (wal_index_write.c, wal_index_read.c). Parsing is pure,
+ * Stored form: docs/format.md, "WAL index" (wal_index_write.c, wal_index_read.c). Parsing is pure,
  * allocates no more than a small multiple of the bytes given, and refuses whatever does not add up
  * (ERR_CORRUPT) or needs a newer reader (ERR_UNSUPPORTED).
  */

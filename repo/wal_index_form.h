@@ -1,6 +1,6 @@
 /*
  * wal_index_form.h - the numbers of a WAL index's stored form, shared by its writer and its reader
- * and by nobody else. The form itself: docs/format-wal-index.md.
+ * and by nobody else. The form itself: docs/format.md, "WAL index".
  */
 #ifndef PGBR_REPO_WAL_INDEX_FORM_H
 #define PGBR_REPO_WAL_INDEX_FORM_H

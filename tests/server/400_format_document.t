@@ -1,0 +1,78 @@
+#!/bin/bash
+# A reader written from docs/format.md alone brings a cluster back: what is stored is what the document says.
+. "${0%/*}/../lib/pgbr.sh"
+
+cp -r "$top/tests/format" "$work/reader"
+chmod -R a+rX "$work/reader"
+read_repo() { # REPOSITORY FOLDER, COMMAND...
+    local folder=$1
+    shift
+    as_owner env PASSPHRASE="a word to pass" PYTHONDONTWRITEBYTECODE=1 \
+        python3 "$work/reader/read_repo.py" "$folder" "$@"
+}
+
+for kind in plain encrypted; do
+    cp -r "$top/tests/golden/v1/$kind" "$work/golden-$kind"
+    [ "$run_as" = "$(id -un)" ] || chown -R "$run_as" "$work/golden-$kind"
+    ok "the $kind golden repository is read" as_owner env PASSPHRASE="golden passphrase" \
+        PYTHONDONTWRITEBYTECODE=1 python3 "$work/reader/read_repo.py" "$work/golden-$kind" main check
+done
+
+cluster_start main
+write_config --cipher "a word to pass" --repo "plain: {path: $work/plain}" main
+pgbr init main
+archive_on main
+as_owner mkdir "$work/space"
+sql main "create tablespace far location '$work/space'"
+sql main "create table t as select n, md5(n::text) as word from generate_series(1, 30000) n"
+sql main "create table elsewhere tablespace far as select * from t" "create index on t (word)"
+# zero pages within a file: a relation extended and never written to
+file=$(sql main "create table holes (n int); select pg_relation_filepath('holes')" | tail -1)
+sql main "insert into holes select generate_series(1, 20000)" "checkpoint"
+for repo in plain local; do
+    pgbr backup main --repo "$repo"
+done
+sql main "delete from t where n % 3 = 0" "truncate holes"
+wait_archived main
+
+for repo in plain local; do
+    folder=$work/plain name=plain
+    [ "$repo" = plain ] || folder=$work/repo name=encrypted
+    ok "$name: every object is as the document says" read_repo "$folder" main check
+    label=$(read_repo "$folder" main backups)
+    is "$label" "$(pgbr list main --repo "$repo" --json | grep -o '[0-9]\{8\}T[0-9]\{6\}Z-F-[0-9a-f]\{6\}' |
+        sort -u)" "$name: the backups are those that list shows"
+    pgbr restore main --repo "$repo" --set "$label" --target immediate --data-dir "$work/by-pgbr" \
+        --tablespace-map "far=$work/far-by-pgbr"
+    read_repo "$folder" main file "$label" "data/$file" >"$work/one"
+    ok "$name: a file of the backup is the one that pgbr restores" \
+        cmp "$work/one" "$work/by-pgbr/$file"
+    ok "$name: it has content" test -s "$work/one"
+
+    as_owner mkdir -m 700 "$work/by-page"
+    ok "$name: all files of the backup are read" \
+        read_repo "$folder" main restore "$label" "$work/by-page"
+    ok "$name: they are those that pgbr restores" diff -r --no-dereference \
+        -x backup_manifest -x 'pg_*.signal' -x '*.signal' -x postgresql.auto.conf -x tablespace_map \
+        -x pg_wal -x pg_tblspc "$work/by-pgbr" "$work/by-page"
+    cluster_start by-page -c allow_in_place_tablespaces=on # as the reader makes them
+    is "$(sql by-page "select count(*), sum(hashtext(word)) from elsewhere")" \
+        "$(sql main "select count(*), sum(hashtext(word)) from elsewhere")" \
+        "$name: PostgreSQL starts on them and finds its rows"
+    is "$(sql by-page "select count(*) from t, holes where t.n = holes.n")" 20000 \
+        "$name: as of the end of the backup"
+    cluster_stop by-page
+    as_owner rm -rf "$work/by-page" "$work/by-pgbr" "$work/far-by-pgbr"
+done
+
+segment=$(find "$work/plain" -regex '.*/[0-9A-F]+/[0-9A-F]+/[0-9A-F]+' -printf '%f\n' | sort | tail -1)
+pgbr archive-get main "$segment" "$work/got"
+for folder in "$work/plain" "$work/repo"; do
+    read_repo "$folder" main wal "$segment" >"$work/wal"
+    ok "a WAL segment of ${folder##*/} is the one that archive-get delivers" cmp "$work/wal" "$work/got"
+done
+
+pack=$(find "$work/plain/main/data" -type f | sort | head -1)
+printf '\x01' | as_owner dd of="$pack" bs=1 seek=5000 conv=notrunc
+fails 1 'data/.*hash at rest' 'the reader sees damage' read_repo "$work/plain" main check
+done_testing
