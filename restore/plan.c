@@ -18,6 +18,7 @@ struct search {
     const struct restore_request *q;
     struct restore_plan *plan;
     struct buf tried;  /* repositories that could not be asked, and why */
+    struct err broken; /* why the backup asked for with --set cannot be read */
     struct reach best; /* of the first one that has backups but does not reach the target */
     bool has_best;
     size_t backups; /* seen in all */
@@ -29,7 +30,13 @@ static void note_broken(void *ctx, const char *label, const struct err *why)
 {
     struct search *s = ctx;
 
-    buf_addf(&s->plan->notes, "backup %s cannot be read and is left out: %s\n", label, why->msg);
+    if (s->q->set == NULL) {
+        buf_addf(&s->plan->notes, "WARNING: backup %s cannot be read and is left out: %s\n", label,
+                 why->msg);
+        s->plan->warnings++;
+    } else if (strcmp(s->q->set, label) == 0) {
+        s->broken = *why;
+    }
 }
 
 static unsigned major_of(const struct pubinfo *p)
@@ -144,6 +151,10 @@ static int refuse(struct search *s, struct err *err)
 {
     if (s->has_best)
         return refuse_target(s, err);
+    if (s->broken.code != ERR_NONE) {
+        *err = s->broken;
+        return err_context(err, "backup %s cannot be read", s->q->set);
+    }
     if (s->tried.len != 0)
         return err_set(err, ERR_FAILED, "no repository could be used: %s", buf_text(&s->tried));
     if (s->q->set != NULL)

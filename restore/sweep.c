@@ -23,7 +23,7 @@ struct level {
     int fd;
     char *shown;     /* absolute, for messages and for what is protected */
     struct buf text; /* type byte, name, NUL for each */
-    size_t *names;   /* offsets in text, sorted by name */
+    uint32_t *names; /* offsets in text, sorted by name */
     size_t n, next;
 };
 struct sweep {
@@ -109,7 +109,7 @@ static bool leave_out(const struct sweep *s, const struct level *l, bool is_root
 static int by_name(const void *a, const void *b, void *text)
 {
     const char *t = text;
-    return strcmp(t + *(const size_t *)a + 1, t + *(const size_t *)b + 1);
+    return strcmp(t + *(const uint32_t *)a + 1, t + *(const uint32_t *)b + 1);
 }
 
 static int list(const struct sweep *s, struct level *l, bool is_root, struct err *err)
@@ -130,7 +130,7 @@ static int list(const struct sweep *s, struct level *l, bool is_root, struct err
             cap = cap == 0 ? 64 : cap * 2;
             l->names = xrealloc(l->names, cap * sizeof *l->names);
         }
-        l->names[l->n++] = l->text.len;
+        l->names[l->n++] = (uint32_t)l->text.len;
         buf_addc(&l->text, (char)type_of(l->fd, d->d_name, d->d_type));
         buf_add(&l->text, d->d_name, strlen(d->d_name) + 1);
     }
