@@ -23,6 +23,7 @@
 #   $work             folder of this test; cluster NAME has its data directory in $work/NAME
 #   $PGBR             the program under test, absolute, readable for $run_as
 #   $config           $work/pgbr.yml
+#   $at_end           a function of the test that clears away what it made outside of $work
 #   as_owner CMD...   run a command as $run_as
 #   pgbr ARG...       $PGBR -c $config ARG..., as $run_as
 #
@@ -75,7 +76,7 @@ config=$work/pgbr.yml
 mkdir "$work/sock" "$work/log" "$work/bin" "$work/port" "$work/major"
 exec 5>&1 6>&2
 [ -n "${V:-}" ] || exec >>"$work/log/test.log" 2>&1
-test_count=0 test_failed=0 test_done=0 last_line=0
+test_count=0 test_failed=0 test_done=0 last_line=0 at_end=true
 
 children() { # of one process, all generations
     local pid
@@ -88,11 +89,12 @@ children() { # of one process, all generations
 # A test that hangs is ended; the limit is generous, because machines are slow and shared. The shell
 # acts on a signal when the command that it waits for has ended, so that one is ended too.
 watch() {
+    local me=$BASHPID
     sleep "${TEST_LIMIT:-900}"
     echo "not finished in ${TEST_LIMIT:-900} seconds"
     kill -TERM $$
     # shellcheck disable=SC2046
-    kill -TERM $(children $$ | grep -vx "$BASHPID")
+    kill -TERM $(children $$ | grep -vx "$me")
 }
 watch 2>/dev/null 5>&- 6>&- &
 
@@ -133,6 +135,7 @@ at_exit() {
     fi
     [ "$test_failed" -eq 0 ] || show_logs
     stop_everything 2>/dev/null
+    "$at_end" >/dev/null 2>&1
     if [ -n "${KEEP:-}" ]; then
         echo "# files are in $work" >&6
     else

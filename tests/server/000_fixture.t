@@ -62,4 +62,17 @@ left=$(grep -o '^/tmp/pgbr-test[^ ]*' <<<"$out")
 like "$left" '^/tmp/pgbr-test' 'it had a folder'
 ok 'the folder is gone' test ! -e "$left"
 is "$(pgrep -f "$left" || true)" '' 'no server is left'
+
+cat >hangs.t <<'END'
+. "$1"
+echo "$work" >&6
+cluster_start one
+sql one 'select pg_sleep(600)'
+END
+fails 1 'not ok 1 - the test ran to its end' 'a test that hangs is ended' \
+    env TEST_LIMIT=8 bash hangs.t "$lib/pgbr.sh"
+like "$out" 'not finished in 8 seconds' 'it says so'
+left=$(grep -o '^/tmp/pgbr-test[^ ]*' <<<"$out")
+ok 'its folder is gone' test ! -e "$left"
+is "$(pgrep -f "$left" || true)" '' 'its server is gone'
 done_testing
