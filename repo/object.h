@@ -121,5 +121,7 @@ int object_find(const struct object_reader *r, enum chunk_type type);
  * hash). size and head may be NULL. */
 int object_verify_at_rest(struct store *store, const char *key, void *buffer, uint64_t *size,
                           struct object_head *head, struct err *err) MUST_CHECK;
+/* Whether it ends without a trailer: cut off, or never finished. ERR_NOT_FOUND. */
+int object_is_torn(struct store *store, const char *key, bool *torn, struct err *err) MUST_CHECK;
 
 #endif

@@ -76,3 +76,16 @@ int object_verify_at_rest(struct store *store, const char *key, void *buffer, ui
         *size = p.size;
     return 0;
 }
+
+int object_is_torn(struct store *store, const char *key, bool *torn, struct err *err)
+{
+    uint8_t bytes[OBJECT_TRAILER];
+    struct trailer t;
+    uint64_t size;
+    size_t got;
+
+    TRY(store_tail(store, key, sizeof bytes, bytes, &got, &size, err));
+    *torn = size < OBJECT_HEADER + OBJECT_TRAILER || trailer_parse(bytes, size, &t, err) != 0;
+    err_clear(err);
+    return 0;
+}

@@ -40,6 +40,8 @@ int repo_read_info(struct repo *r, struct err *err) MUST_CHECK;
 int repo_write_info(struct repo *r, uint32_t gen, const struct identity *ids, size_t n,
                     struct err *err) MUST_CHECK;
 void repo_save_state(const struct repo *r);
+/* Removes objects without an end that nothing can depend on yet. */
+int repo_clear_torn(struct store *store, const char *cluster, struct err *err) MUST_CHECK;
 
 /* The last key below prefix; false: none. */
 int repo_last_key(struct store *store, const char *prefix, struct buf *key, bool *found,

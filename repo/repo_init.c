@@ -151,6 +151,7 @@ int repo_init(struct repo **out, struct store *store, const struct repo_options 
 
     if (!cluster_name_valid(o->cluster))
         return err_set(err, ERR_CONFIG, "\"%.100s\" cannot be the name of a cluster", o->cluster);
+    TRY(repo_clear_torn(store, o->cluster, err));
     TRY(ensure_descriptor(store, o, &made, err));
     TRY(repo_open_fully(r, o, true, err)); /* proves that what was written can be opened */
     TRY(ensure_info(r, err));

@@ -229,6 +229,57 @@ static void an_init_that_fails_anywhere_is_completed_by_the_next(void **state)
             }
 }
 
+static void cut(const char *key)
+{
+    AUTO(buf_free) struct buf bytes = BUF_INIT;
+
+    OK(store_read(fixture_store, key, 1 << 20, &bytes, &err), &err);
+    OK(store_put(fixture_store, key, STORE_REPLACE, bytes.p, bytes.len / 2, &err), &err);
+}
+
+/* Objects in the order in which init makes them; what comes after the torn one is not there yet. */
+static void an_init_that_left_half_an_object_is_completed_by_the_next(void **state)
+{
+    static const char *const made[] = {"keys/00000000", "pgbr-repo", "main/info/00000001",
+                                       "main/info/00000002"};
+    const struct repo_options all[] = {fixture_encrypted(), fixture_plain()};
+
+    (void)state;
+    for (size_t i = 0; i < LENGTH(all); i++)
+        for (size_t torn = i; torn < LENGTH(made); torn++) {
+            AUTO(repo_close) struct repo *r = NULL;
+
+            store_close(&fixture_store);
+            fixture_store = store_mem_new();
+            fixture_init(&all[i], true);
+            r = fixture_opened(&all[i], REPO_OPEN_FULL);
+            OK(repo_accept(r, 77, 15, &err), &err);
+            OK(store_delete(fixture_store, made + torn + 1, LENGTH(made) - torn - 1, &err), &err);
+            cut(made[torn]);
+            OK(try_init(store_mem_share(fixture_store), &all[i]), &err);
+            repo_close(&r);
+            r = fixture_opened(&all[i], REPO_OPEN_FULL);
+            OK(repo_accept(r, 77, 15, &err), &err);
+        }
+}
+
+static void what_others_depend_on_is_not_taken_for_unfinished(void **state)
+{
+    static const char *const cases[] = {"keys/00000000", "pgbr-repo", "main/info/00000001"};
+    const struct repo_options o = fixture_encrypted();
+
+    (void)state;
+    for (size_t i = 0; i < LENGTH(cases); i++) {
+        store_close(&fixture_store);
+        fixture_store = store_mem_new();
+        fixture_init(&o, true);
+        OK(store_put(fixture_store, "main/wal/x", STORE_CREATE_ONLY, "x", 1, &err), &err);
+        cut(cases[i]);
+        FAILS(try_init(store_mem_share(fixture_store), &o), &err, ERR_CORRUPT);
+        assert_true(exists(cases[i]));
+    }
+}
+
 static void an_unfinished_init_of_another_secret_is_told(void **state)
 {
     struct repo_options o = fixture_encrypted();
@@ -460,6 +511,8 @@ int main(void)
         REPO_TEST(configuration_and_repository_must_agree_on_encryption),
         REPO_TEST(without_the_key_nothing_can_be_written),
         REPO_TEST(an_init_that_fails_anywhere_is_completed_by_the_next),
+        REPO_TEST(an_init_that_left_half_an_object_is_completed_by_the_next),
+        REPO_TEST(what_others_depend_on_is_not_taken_for_unfinished),
         REPO_TEST(an_unfinished_init_of_another_secret_is_told),
         REPO_TEST(accepted_identities_are_kept_in_order),
         REPO_TEST(the_info_of_another_cluster_is_refused),
