@@ -87,6 +87,11 @@ load_stop() {
     rm "$load_dir/$1.pids"
     # no transaction is left half-way, and none of the clients' sessions
     wait_for 30 load_is_over "$1"
+    # a client that ended between PREPARE and COMMIT PREPARED leaves locks behind
+    local gid
+    for gid in $(sql "$1" "select gid from pg_prepared_xacts where database = current_database()"); do
+        sql "$1" "rollback prepared '$gid'"
+    done
 }
 load_is_over() {
     [ "$(sql "$1" "select count(*) from pg_stat_activity where query ~ 'ledger|pg_sleep|account'
