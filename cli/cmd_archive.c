@@ -82,7 +82,9 @@ static int get(struct app *app, int argc, char **argv, struct err *err)
     mem_exit_status(wal_get_failure_status(dest));
     app->status = wal_get(app->config, cluster, repo, file, dest, err);
     if (app->status == WAL_GET_ABSENT && err->code == ERR_NOT_FOUND)
-        log_info("%s", err->msg); /* how every recovery ends */
+        log_debug(
+            "%s",
+            err->msg); /* how every recovery ends, and what a standby asks every few seconds */
     else if (app->status != WAL_GET_DELIVERED)
         log_error("%s", err->msg);
     return 0;
