@@ -1,5 +1,5 @@
 #!/bin/bash
-# run.sh - how fast pgbr is beside pgBackRest (Debian's pgbackrest, if it is installed), in ratios.
+# run.sh - how fast pgbr is beside pgBackRest (PGBACKREST=FILE, else from PATH), in ratios.
 #
 #   SCALE=50   size of the data: pgbench's scale, about 16 MB each
 #   TIMES=3    runs of each operation, the tools in turn; the median counts
@@ -12,7 +12,8 @@
 . "${0%/*}/../lib/pgbr.sh"
 scale=${SCALE:-50} times=${TIMES:-3}
 tools=(pgbr)
-if command -v pgbackrest >/dev/null; then
+pgbackrest=${PGBACKREST:-pgbackrest}
+if command -v "$pgbackrest" >/dev/null; then
     tools+=(pgbackrest)
 else
     echo "pgbackrest is not installed: pgbr alone is measured (apt-get install pgbackrest)" >&5
@@ -43,7 +44,7 @@ show() { # OPERATION
     done
 }
 rest() { # pgBackRest as a careful administrator sets it up
-    echo pgbackrest --config="$work/pgbackrest.conf" --stanza=main "$@"
+    echo "$pgbackrest" --config="$work/pgbackrest.conf" --stanza=main "$@"
 }
 command_of() { # TOOL OPERATION
     case $1.$2 in
@@ -97,7 +98,7 @@ cluster_config main 'max_wal_size = 8GB' 'shared_buffers = 512MB' 'checkpoint_ti
 cluster_start main
 pg_client pgbench -q -i -s "$scale" "$(connection main)"
 pgbr init main
-[ ${#tools[@]} -eq 1 ] || as_owner pgbackrest --config="$work/pgbackrest.conf" --stanza=main \
+[ ${#tools[@]} -eq 1 ] || as_owner "$pgbackrest" --config="$work/pgbackrest.conf" --stanza=main \
     --no-online stanza-create
 archive="$(archive_command main)"
 [ ${#tools[@]} -eq 1 ] || archive+=" && $(rest archive-push %p)"
