@@ -8,6 +8,11 @@
 
 #include "base/fs.h"
 
+/* For messages; the files have no names. */
+#define LIST_NAME "list of files, in the state directory"
+#define RESULTS_NAME "positions of files, in the state directory"
+#define MAPS_NAME "maps of files, in the state directory"
+
 enum { LIST_BUFFER = 1 << 20, RECORD = 64, RECORD_MAX = 16 << 10 };
 
 static int unlinked_file(const char *dir, int *fd, struct err *err)
@@ -34,7 +39,7 @@ int list_create(struct list_writer *w, const char *dir, struct err *err)
 
 int list_flush(struct list_writer *w, struct err *err)
 {
-    TRY(fs_pwrite_all(w->fd, w->buffer.p, w->buffer.len, w->written, "list of files", err));
+    TRY(fs_pwrite_all(w->fd, w->buffer.p, w->buffer.len, w->written, LIST_NAME, err));
     w->written += w->buffer.len;
     buf_clear(&w->buffer);
     return 0;
@@ -83,7 +88,7 @@ static int refill(struct list_reader *r, struct err *err)
     r->at = 0;
     buf_reserve(&r->buffer, LIST_BUFFER);
     TRY(fs_pread_all(r->fd, r->buffer.p + left, LIST_BUFFER - RECORD_MAX, r->offset, &got,
-                     "list of files", err));
+                     LIST_NAME, err));
     r->offset += got;
     r->buffer.len += got;
     return 0;
@@ -162,7 +167,7 @@ int results_put(struct results *r, uint64_t first, const struct file_result *f, 
 
     for (size_t i = 0; i < n; i++)
         format_result(&f[i], records + i * RECORD);
-    return fs_pwrite_all(r->fd, records, n * RECORD, first * RECORD, "results", err);
+    return fs_pwrite_all(r->fd, records, n * RECORD, first * RECORD, RESULTS_NAME, err);
 }
 
 int results_put_map(struct results *r, const void *map, size_t len, uint64_t *at, struct err *err)
@@ -171,7 +176,7 @@ int results_put_map(struct results *r, const void *map, size_t len, uint64_t *at
     *at = r->map_end;
     r->map_end += len;
     pthread_mutex_unlock(&r->lock);
-    return fs_pwrite_all(r->map_fd, map, len, *at, "maps", err);
+    return fs_pwrite_all(r->map_fd, map, len, *at, MAPS_NAME, err);
 }
 
 /* The record of a file; what was never written reads as zeros. */
@@ -184,7 +189,7 @@ static int read_record(struct results *r, uint64_t number, const uint8_t **recor
         number >= r->read_first + RESULTS_BATCH) {
         buf_clear(&r->read_ahead);
         buf_reserve(&r->read_ahead, BATCH);
-        TRY(fs_pread_all(r->fd, r->read_ahead.p, BATCH, number * RECORD, &got, "results", err));
+        TRY(fs_pread_all(r->fd, r->read_ahead.p, BATCH, number * RECORD, &got, RESULTS_NAME, err));
         memset(r->read_ahead.p + got, 0, BATCH - got);
         r->read_ahead.len = BATCH;
         r->read_first = number;
@@ -220,7 +225,7 @@ int results_get_map(struct results *r, const struct file_result *f, struct buf *
 
     buf_clear(map);
     buf_reserve(map, f->map_len);
-    TRY(fs_pread_all(r->map_fd, map->p, f->map_len, f->map_at, &got, "maps", err));
+    TRY(fs_pread_all(r->map_fd, map->p, f->map_len, f->map_at, &got, MAPS_NAME, err));
     map->len = got;
     if (got != f->map_len)
         return err_set(err, ERR_FAILED, "the temporary file of maps cannot be read back");

@@ -7,8 +7,10 @@
 #include "repo/lease.h"
 #include "repo/manifest_form.h"
 #include "repo/manifest_open.h"
+#include "repo/object_form.h"
 
-enum { FRONT_READ = 4 << 10, INDEX_MAX = CHUNK_RAW_MAX };
+/* Enough for the whole manifest of a small cluster. */
+enum { FRONT_READ = 16 << 10, INDEX_MAX = CHUNK_RAW_MAX };
 
 /* ---- the front, without directory ---- */
 
@@ -80,6 +82,23 @@ static int front_trust(struct front *f, struct err *err)
     return object_verify_at_rest(repo_store(f->repo), f->key, buffer, NULL, NULL, err);
 }
 
+/* What stands in front is there as well where the end is missing: cut off, or never finished.
+ * Nobody was told that such a backup exists, and it cannot be restored. */
+static int front_end(struct front *f, struct err *err)
+{
+    bool torn = f->size < OBJECT_HEADER + OBJECT_TRAILER;
+    struct trailer t;
+
+    if (torn || f->size > f->bytes.len)
+        TRY(object_is_torn(repo_store(f->repo), f->key, &torn, err));
+    else if (trailer_parse(f->bytes.p + f->size - OBJECT_TRAILER, f->size, &t, err) != 0)
+        torn = true;
+    if (!torn)
+        return 0;
+    return err_set(err, ERR_CORRUPT, "cut off, or never finished, after %llu bytes",
+                   (unsigned long long)f->size);
+}
+
 int manifest_front(struct repo *r, const char *label, unsigned n, struct buf *chunks,
                    uint64_t *size, struct err *err)
 {
@@ -91,7 +110,7 @@ int manifest_front(struct repo *r, const char *label, unsigned n, struct buf *ch
 
     TRY(repo_coder(r, label, &coder, err));
     f.coder = coder;
-    if (front_head(&f, label, err) == 0 && front_trust(&f, err) == 0)
+    if (front_head(&f, label, err) == 0 && front_end(&f, err) == 0 && front_trust(&f, err) == 0)
         rc = 0;
     for (unsigned i = 0; rc == 0 && i < n; i++)
         rc = front_chunk(&f, i, types[i], &chunks[i], err);

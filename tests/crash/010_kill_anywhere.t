@@ -17,7 +17,7 @@ round_backup() {
     while :; do
         kill_during backup backup main
         what+="${what:+, }$killed_at"
-        [[ $kill_at != posix-torn:* ]] || drop_torn_manifest
+        [[ $kill_at != posix-torn:* ]] || drop_torn_object
         roll 3
         [ "$rolled" -eq 0 ] || break
     done
@@ -25,14 +25,14 @@ round_backup() {
     mark
     backup_again
 }
-# Half a manifest cannot be told from one that a disk has damaged: it is named, and left to a person.
-drop_torn_manifest() {
-    local label
-    out=$(pgbr list main 2>&1) || true
-    for label in $(grep -oP 'backup \K[^ ]+(?= cannot be read)' <<<"$out"); do
-        rm -rf "$work/repo/main/backup/$label"
-        killed_at+=" (its manifest)"
-    done
+# Half an object cannot be told from one that a disk has damaged: it is named, and left to a person.
+drop_torn_object() {
+    local key
+    out=$(pgbr verify main 2>&1) || true
+    while read -r key; do
+        rm "$work/repo/$key"
+        killed_at+=" ($key)"
+    done < <(sed -nE 's/^DAMAGED ([^:]+):.*/\1/p' <<<"$out")
 }
 round_push() {
     local away=0

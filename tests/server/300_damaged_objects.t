@@ -98,7 +98,7 @@ try_damages() { # KIND
         case $how in flip:-200) ;; *) get_refuses "$kind WAL, $how" "$segment" ;; esac
         put_back
     done
-    for how in cut:0 cut:100 zeros flip:4 flip:150; do
+    for how in cut:0 cut:100 half shorter zeros flip:4 flip:150; do
         damage "$how" "$manifest"
         list_names "$kind manifest, $how" "${labels[1]}"
         fails 3 "WARNING.*${labels[1]} cannot be read" \

@@ -540,6 +540,17 @@ static void cut_off(struct sample_repo *s)
     OK(store_read(s->store, MANIFEST_KEY(SAMPLE_LABEL), 1 << 30, &whole, &err), &err);
     OK(store_put(s->store, MANIFEST_KEY(SAMPLE_LABEL), STORE_REPLACE, whole.p, 300, &err), &err);
 }
+/* What a list asks for is all there. */
+static void without_its_end(struct sample_repo *s)
+{
+    AUTO(buf_free) struct buf whole = BUF_INIT;
+
+    make_many(s->repo, SAMPLE_LABEL, 9000, 40);
+    OK(store_read(s->store, MANIFEST_KEY(SAMPLE_LABEL), 1 << 30, &whole, &err), &err);
+    assert_true(whole.len > 20000);
+    OK(store_put(s->store, MANIFEST_KEY(SAMPLE_LABEL), STORE_REPLACE, whole.p, whole.len - 1, &err),
+       &err);
+}
 
 static void note_broken(void *ctx, const char *label, const struct err *why)
 {
@@ -556,7 +567,8 @@ static void a_manifest_that_does_not_belong_there_is_refused(void **state)
     } cases[] = {{other_label, ERR_FOREIGN},      {other_cluster, ERR_FOREIGN},
                  {other_system, ERR_FOREIGN},     {other_repository, ERR_FOREIGN},
                  {a_pack, ERR_FOREIGN},           {nothing_in_it, ERR_CORRUPT},
-                 {flipped_in_front, ERR_CORRUPT}, {cut_off, ERR_CORRUPT}};
+                 {flipped_in_front, ERR_CORRUPT}, {cut_off, ERR_CORRUPT},
+                 {without_its_end, ERR_CORRUPT}};
 
     (void)state;
     for (size_t i = 0; i < 2 * LENGTH(cases); i++) {
