@@ -285,6 +285,8 @@ static void describe_info(struct run *r)
 static int span_timelines(struct run *r, uint32_t first, uint32_t last, struct err *err)
 {
     struct pubinfo *pub = &r->made->pub;
+    struct wal_place place = wal_place_of(r);
+    struct wal_span last_line = {.timeline = last};
     AUTO(history_free) struct history h = HISTORY_INIT;
     AUTO(buf_free) struct buf text = BUF_INIT;
     char file[32];
@@ -294,6 +296,8 @@ static int span_timelines(struct run *r, uint32_t first, uint32_t last, struct e
         pub->spans[pub->n_spans++] = (struct wal_span){first, pub->start_lsn, pub->stop_lsn};
         return 0;
     }
+    /* The promoted server may not have archived it yet; the standby has it in its pg_wal. */
+    TRY(history_complete(&place, r->data_fd, &last_line, 1, err));
     snprintf(file, sizeof file, "%08X.history", last);
     TRY(wal_object_get(r->q->repo, r->id.system_id, r->id.major, file, HISTORY_MAX_BYTES, 1, &text,
                        err));

@@ -29,7 +29,7 @@ struct walk {
 /* ---- names of one directory ---- */
 
 struct names {
-    struct buf text; /* d_type byte, name, NUL, ... */
+    struct buf text; /* name, NUL, ... */
     const char **sorted;
     size_t n;
 };
@@ -46,7 +46,7 @@ static int by_bytes(const void *a, const void *b)
     return strcmp(*(const char *const *)a, *(const char *const *)b);
 }
 
-/* All names of the directory, sorted. The byte before a name is its d_type. */
+/* All names of the directory, sorted. Takes the descriptor. */
 static int names_read(int fd, const char *path, struct names *out, struct err *err)
 {
     DIR *dir = fdopendir(fd);
@@ -62,7 +62,6 @@ static int names_read(int fd, const char *path, struct names *out, struct err *e
     for (errno = 0; (e = readdir(dir)) != NULL; errno = 0) {
         if (strcmp(e->d_name, ".") == 0 || strcmp(e->d_name, "..") == 0)
             continue;
-        buf_u8(&out->text, e->d_type);
         buf_add(&out->text, e->d_name, strlen(e->d_name) + 1);
         out->n++;
     }
@@ -74,8 +73,8 @@ static int names_read(int fd, const char *path, struct names *out, struct err *e
     closedir(dir);
     out->sorted = xcalloc(out->n, sizeof *out->sorted);
     for (size_t i = 0; i < out->n; i++) {
-        out->sorted[i] = out->text.p + at + 1;
-        at += strlen(out->sorted[i]) + 2;
+        out->sorted[i] = out->text.p + at;
+        at += strlen(out->sorted[i]) + 1;
     }
     qsort(out->sorted, out->n, sizeof *out->sorted, by_bytes);
     return 0;
@@ -338,7 +337,8 @@ static int find_inside(struct walk *w, struct err *err)
     for (size_t i = 0; i < names.n; i++) {
         AUTO(mem_free) char *link = xasprintf("%s/pg_tblspc/%s", w->q->data_dir, names.sorted[i]);
 
-        if (realpath(link, full) == NULL || strncmp(full, top, len) != 0 || full[len] != '/' ||
+        if (oid_parse(names.sorted[i]) == 0 || realpath(link, full) == NULL ||
+            strncmp(full, top, len) != 0 || full[len] != '/' ||
             strncmp(full + len, "/pg_tblspc/", 11) == 0)
             continue;
         w->inside = xrealloc(w->inside, (w->n_inside + 1) * sizeof *w->inside);

@@ -4,7 +4,8 @@
  * A page that is being written while it is read looks torn; its WAL is in the range that replay
  * covers, so what was stored of it does not matter. Such a page changes, or has a fresh LSN, a
  * moment later. So suspicions are noted while copying, which costs no time, and settled at the end:
- * only a page that stays the same over several readings a second apart is called damaged.
+ * only a page that stays the same over several readings, more than a second in all, is called
+ * damaged.
  */
 #ifndef PGBR_BACKUP_SUSPECT_H
 #define PGBR_BACKUP_SUSPECT_H

@@ -244,8 +244,8 @@ static int copy_slice(struct worker *w, struct large *l, struct part *p, uint64_
                                   .runs = s.runs,
                                   .n_runs = s.n_runs};
 
-        TRY(store_chunk(w, CHUNK_PAGES, l->path, block, s.pages, s.data, s.len, &note, &set, &at,
-                        err));
+        TRY(store_chunk(w, CHUNK_PAGES, l->path, s.runs[0].first, s.pages, s.data, s.len, &note,
+                        &set, &at, err));
     }
     add_extents(p, &s, block, blocks, set, at);
     return 0;
