@@ -38,7 +38,7 @@ void missed_note(const struct missed *m, const char *repo, const char *file)
 }
 
 /* The bytes of a missed file, from beside the one that is being pushed or from a repository that
- * has it. */
+ * has it. ERR_NOT_FOUND: all were asked, and none has it. */
 static int find_bytes(const struct open_repos *repos, const char *dir, const char *file,
                       const struct wal_identity *id, struct buf *out, struct err *err)
 {
@@ -46,56 +46,78 @@ static int find_bytes(const struct open_repos *repos, const char *dir, const cha
 
     if (fs_read_file(AT_FDCWD, path, WAL_SEGSZ_MAX, out, err) == 0)
         return 0;
-    for (size_t i = 0; i < repos->n; i++)
-        if (repos->items[i].repo != NULL &&
-            wal_object_get(repos->items[i].repo, id->system_id, id->major, file, WAL_SEGSZ_MAX, 1,
-                           out, err) == 0)
+    for (size_t i = 0; i < repos->n; i++) {
+        const struct open_repo *o = &repos->items[i];
+        struct err why = {0};
+
+        if (o->repo == NULL) {
+            err_set(err, ERR_UNREACHABLE, "%s", o->why.msg);
+            continue;
+        }
+        if (wal_object_get(o->repo, id->system_id, id->major, file, WAL_SEGSZ_MAX, 1, out, &why) ==
+            0)
             return 0;
+        if (why.code != ERR_NOT_FOUND)
+            *err = why;
+    }
     return -1;
 }
 
-static int copy_one(const struct open_repos *repos, struct open_repo *to, const char *dir,
-                    const char *file, const struct wal_identity *id, struct err *err)
-{
-    AUTO(buf_free) struct buf bytes = BUF_INIT;
-    struct open_repos only = {to, 1};
+enum outcome { COPIED, GONE, LATER, REFUSED };
 
-    TRY(find_bytes(repos, dir, file, id, &bytes, err));
-    return wal_push_bytes(&only, file, bytes.p, bytes.len, NULL, err);
+static bool may_pass(enum err_code code)
+{
+    return code == ERR_UNREACHABLE || code == ERR_BUSY || code == ERR_IO || code == ERR_NO_SPACE;
 }
 
-static void catch_up(const struct missed *m, const struct open_repos *repos, struct open_repo *to,
-                     const char *dir, const struct wal_identity *id)
+static enum outcome copy_one(const struct open_repos *repos, const struct open_repo *to,
+                             const char *dir, const char *file, const struct wal_identity *id)
+{
+    AUTO(buf_free) struct buf bytes = BUF_INIT;
+    struct open_repo must = *to; /* for an optional one, failure would count as success */
+    struct open_repos only = {&must, 1};
+    struct err err = {0};
+    bool found = find_bytes(repos, dir, file, id, &bytes, &err) == 0;
+
+    must.required = true;
+    if (found && wal_push_bytes(&only, file, bytes.p, bytes.len, NULL, &err) == 0) {
+        log_info("repository \"%s\" got \"%s\", which it had missed", to->name, file);
+        crash_point("missed-copied");
+        return COPIED;
+    }
+    if (!found && err.code == ERR_NOT_FOUND) {
+        log_warning("repository \"%s\" misses \"%s\" for good: it is nowhere else", to->name, file);
+        return GONE;
+    }
+    log_warning("repository \"%s\" still misses \"%s\": %s", to->name, file, err.msg);
+    return may_pass(err.code) ? LATER : REFUSED;
+}
+
+/* What is refused goes to the end of the list, so that it does not hold up the rest. */
+static void catch_up(const struct missed *m, const struct open_repos *repos,
+                     const struct open_repo *to, const char *dir, const struct wal_identity *id)
 {
     AUTO(mem_free) char *path = list_path(m, to->name);
     AUTO(buf_free) struct buf list = BUF_INIT;
     AUTO(buf_free) struct buf left = BUF_INIT;
+    AUTO(buf_free) struct buf refused = BUF_INIT;
     struct err err = {0};
     char *next = NULL;
-    int done = 0;
+    int tried = 0;
 
     if (fs_read_file(AT_FDCWD, path, LIST_MAX, &list, &err) != 0)
         return; /* nothing is missed */
     buf_addc(&list, '\0');
     for (char *file = strtok_r(list.p, "\n", &next); file != NULL;
          file = strtok_r(NULL, "\n", &next)) {
-        bool tried = done < CATCH_UP_AT_ONCE;
+        enum outcome what = tried++ < CATCH_UP_AT_ONCE ? copy_one(repos, to, dir, file, id) : LATER;
 
-        if (tried && copy_one(repos, to, dir, file, id, &err) == 0) {
-            log_info("repository \"%s\" got \"%s\", which it had missed", to->name, file);
-            crash_point("missed-copied");
-            done++;
-            continue;
-        }
-        if (tried && err.code == ERR_NOT_FOUND) {
-            log_warning("repository \"%s\" misses \"%s\" for good: it is nowhere else", to->name,
-                        file);
-            continue;
-        }
-        if (tried)
-            done = CATCH_UP_AT_ONCE; /* not reachable: later */
-        buf_addf(&left, "%s\n", file);
+        if (what == LATER)
+            tried = CATCH_UP_AT_ONCE;
+        if (what == LATER || what == REFUSED)
+            buf_addf(what == LATER ? &left : &refused, "%s\n", file);
     }
+    buf_add(&left, refused.p, refused.len);
     crash_point("missed-rewriting");
     if (left.len == 0)
         unlink(path);

@@ -22,8 +22,8 @@ static void add_gap(struct search *s, uint32_t timeline, uint64_t first, uint64_
 
     for (size_t i = 0; i < s->n; i++) { /* grows, or is known */
         g = &s->gaps[i];
-        if (g->system_id != s->backup->system_id || g->timeline != timeline ||
-            strcmp(g->label, label) != 0)
+        if (g->system_id != s->backup->system_id || g->major != s->backup->pg_version / 10000 ||
+            g->timeline != timeline || strcmp(g->label, label) != 0)
             continue;
         if (g->last_segno + 1 == first) {
             g->last_segno = last;
