@@ -12,8 +12,8 @@
 #   load_count NAME           prints how many transactions were acknowledged
 #   load_sum NAME             prints a hash of what the database holds of it
 #   ids_sum                   the same of a list of payload ids, from standard input
-#   wal_events NAME           all WAL records since load_tables, as pg_waldump tells them from the
-#                             cluster's own pg_wal: "lsn kind xid time", kinds C (commit),
+#   wal_events NAME           all WAL records since load_tables, as PostgreSQL itself tells them from
+#                             the cluster's own pg_wal: "lsn kind xid time", kinds C (commit),
 #                             A (abort), P (restore point; its name instead of xid, with "_" for
 #                             blanks), - (others); the LSN as a decimal number
 #   ledger NAME               what the clients know, in one stream, one line per step:
@@ -31,6 +31,7 @@ load_tables() {
     sql "$1" "create table ledger (id bigint primary key, filler text)" \
         "create table account (id int primary key, amount bigint)" \
         "insert into account select n, 0 from generate_series(0, 199) n" "checkpoint"
+    [ "$(cat "$work/$1/PG_VERSION")" -le 15 ] || sql "$1" "create extension pg_walinspect"
     sql "$1" "select pg_current_wal_insert_lsn()" >"$load_dir/$1.start"
 }
 
@@ -109,16 +110,26 @@ ids_sum() {
 load_sum() {
     sql "$1" "select id from ledger" | ids_sum
 }
+# pg_waldump of Debian's version, or, of newer servers, the same from SQL
+wal_dump() {
+    local start
+    start=$(cat "$load_dir/$1.start")
+    if [ "$(cat "$work/$1/PG_VERSION")" -gt 15 ]; then
+        sql "$1" "select format('rmgr: %s tx: %s, lsn: %s, prev %s, desc: %s %s', resource_manager, xid,
+                start_lsn, prev_lsn, record_type, description)
+            from pg_get_wal_records_info('$start', pg_current_wal_flush_lsn())"
+    else
+        as_owner /usr/lib/postgresql/15/bin/pg_waldump -p "$work/$1/pg_wal" -s "$start" || true
+    fi # pg_waldump ends where WAL ends, which is an error to it
+}
 wal_events() {
-    local bin
-    bin=$(cluster_bin "$1")
-    TZ=UTC as_owner "$bin/pg_waldump" -p "$work/$1/pg_wal" -s "$(cat "$load_dir/$1.start")" |
+    TZ=UTC PGTZ=UTC wal_dump "$1" |
         perl -ne '
-            /^rmgr: (\S+) .* tx: +(\d+), lsn: (\w+)\/(\w+), prev \S+, desc: (.*)/ or next;
+            /^rmgr: (\S+) .*tx: +(\d+), lsn: (\w+)\/(\w+), prev \S+, desc: (.*)/ or next;
             my ($rmgr, $xid, $high, $low, $what) = ($1, $2, $3, $4, $5);
             my ($kind, $time) = ("-", "-");
             if ($rmgr eq "Transaction" &&
-                $what =~ /^(COMMIT|ABORT)(_PREPARED)? (?:(\d+): )?(\S+ \S+) UTC/) {
+                $what =~ /^(COMMIT|ABORT)(_PREPARED)? (?:(\d+): )?(\S+ [\d:.]+)(?: UTC|\+00)/) {
                 $kind = substr $1, 0, 1;
                 $xid = $3 if defined $3;
                 $time = $4 =~ tr/ /T/r;
