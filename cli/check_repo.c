@@ -33,6 +33,16 @@ static void secrets(struct check *k, const char *name, struct repo_config *conf)
 }
 
 /* One disk that fails must not take the data and their backups. */
+/* Whoever sets a retention counts on it. */
+static void retention(struct check *k, const char *name, const struct repo_config *conf)
+{
+    if (conf->retention_full != 0)
+        check_say(k, CHECK_OK, "retention", name, NULL,
+                  "retention_full: %u is noted, but this version removes nothing: old backups and "
+                  "WAL stay",
+                  conf->retention_full);
+}
+
 static void same_file_system(struct check *k, const char *name, const char *path)
 {
     const char *data = k->has_facts ? k->facts.data_directory : k->cluster->data;
@@ -226,6 +236,7 @@ static void repository(struct check *k, struct open_repo *o)
     if (config_repo(k->app->config, k->cluster, o->name, &conf, &err) != 0)
         return;
     secrets(k, o->name, &conf);
+    retention(k, o->name, &conf);
     if (conf.type != CONFIG_REPO_POSIX)
         return;
     same_file_system(k, o->name, conf.path);

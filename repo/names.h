@@ -26,8 +26,9 @@ int label_make(char out[LABEL_SIZE + 1], enum set_kind kind, int64_t now_us,
                struct err *err) MUST_CHECK;
 bool label_valid(const char *label); /* exactly the form above */
 enum set_kind label_kind(const char *label);
-int64_t label_time_us(const char *label);  /* the second in it; informative */
-bool cluster_name_valid(const char *name); /* [A-Za-z0-9_-]{1,63}, not "keys" */
+int64_t label_time_us(const char *label); /* the second in it; informative */
+bool cluster_name_valid(
+    const char *name); /* [A-Za-z0-9_-]{1,63}, not "keys", "features" or "tmp" */
 
 const char *name_descriptor(void);                                       /* pgbr-repo */
 const char *name_feature(struct buf *b, uint32_t gen);                   /* features/<gen> */

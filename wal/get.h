@@ -2,7 +2,7 @@
  * get.h - restore_command: a WAL file out of the repositories.
  *
  * The exit status steers PostgreSQL: 1 ends recovery, so it is given only when every repository
- * that may be asked answered that the file does not exist (DESIGN section 4, archive-get).
+ * that may be asked answered that the file does not exist.
  */
 #ifndef PGBR_WAL_GET_H
 #define PGBR_WAL_GET_H

@@ -4,7 +4,7 @@
  *
  * Built from one listing, the history files and the WAL indexes; the exact record of a target is
  * found by reading the one segment that holds it. How targets stop: see postgres' recovery
- * (recoveryStopsBefore/After), section F.4 of the reference: time targets stop before the first
+ * (recoveryStopsBefore/After), xlogrecovery.c: time targets stop before the first
  * commit or abort later than the target (or, exclusive, not earlier), in LSN order, since commit
  * times are not monotonic.
  */
