@@ -7,9 +7,39 @@
 #include "cli/show.h"
 #include "postgres/lsn.h"
 
+enum { PAGES_SHOWN = 10 };
+
+/* The list of damaged pages is in the sealed part of a manifest. Without the key there is only
+ * their number; a manifest that cannot be read was told of when backups were listed. */
+static const struct backup_info *info_of(struct repo *r, const struct pubinfo *p,
+                                         struct manifest **m)
+{
+    static const struct backup_info none;
+    struct err ignored = {0};
+
+    if (p->page_errors == 0 || manifest_open(m, r, p->label, &ignored) != 0)
+        return &none;
+    return manifest_info(*m);
+}
+
 /* ---- text ---- */
 
-static void text_backups(struct buf *out, const struct view *v)
+static void text_damage(struct buf *out, struct repo *r, const struct pubinfo *p)
+{
+    AUTO(manifest_close) struct manifest *m = NULL;
+    const struct backup_info *info = info_of(r, p, &m);
+
+    if (p->page_errors == 0)
+        return;
+    buf_addf(out, "      WARNING: %llu page%s with a wrong checksum\n",
+             (unsigned long long)p->page_errors, plural_of(p->page_errors));
+    for (uint32_t i = 0; i < MIN_OF(info->n_errors, (uint32_t)PAGES_SHOWN); i++)
+        buf_addf(out, "        %s block %u\n", info->errors[i].path, info->errors[i].block);
+    if (info->n_errors > PAGES_SHOWN)
+        buf_adds(out, "        ... (--json has more)\n");
+}
+
+static void text_backups(struct buf *out, struct repo *r, const struct view *v)
 {
     if (v->backups.n == 0) {
         buf_adds(out, "    no backups\n");
@@ -28,9 +58,7 @@ static void text_backups(struct buf *out, const struct view *v)
                  clock_format_duration(p->stop_us - p->start_us, took), p->timeline,
                  lsn_format(p->start_lsn, a), lsn_format(p->stop_lsn, b),
                  p->from_standby ? ", from a standby" : "");
-        if (p->page_errors != 0)
-            buf_addf(out, "      WARNING: %llu pages with a wrong checksum\n",
-                     (unsigned long long)p->page_errors);
+        text_damage(out, r, p);
     }
 }
 
@@ -85,12 +113,28 @@ static void json_lsn(struct json *j, const char *key, uint64_t lsn)
     json_text(j, key, lsn_format(lsn, text));
 }
 
-static void json_backups(struct json *j, const struct view *v)
+static void json_damage(struct json *j, struct repo *r, const struct pubinfo *p)
+{
+    AUTO(manifest_close) struct manifest *m = NULL;
+    const struct backup_info *info = info_of(r, p, &m);
+
+    json_open(j, "damaged_pages", '[');
+    for (uint32_t i = 0; i < info->n_errors; i++) {
+        json_open(j, NULL, '{');
+        json_text(j, "file", info->errors[i].path);
+        json_uint(j, "block", info->errors[i].block);
+        json_close(j, '}');
+    }
+    json_close(j, ']');
+}
+
+static void json_backups(struct json *j, struct repo *r, const struct view *v)
 {
     json_open(j, "backups", '[');
     for (size_t i = 0; i < v->backups.n; i++) {
         json_open(j, NULL, '{');
         json_backup(j, &v->backups.items[i]);
+        json_damage(j, r, &v->backups.items[i]);
         json_close(j, '}');
     }
     json_close(j, ']');
@@ -175,14 +219,14 @@ void list_show_cluster(struct list_out *o, const char *name)
     json_open(&o->j, "repositories", '[');
 }
 
-void list_show_repo(struct list_out *o, const struct repo *r, const struct view *v)
+void list_show_repo(struct list_out *o, struct repo *r, const struct view *v)
 {
     const char *where = store_where(repo_store(r));
 
     if (!o->json) {
         buf_addf(&o->text, "  repository \"%s\" (%s, %s)\n", repo_name(r), where,
                  repo_encrypted(r) ? "encrypted" : "not encrypted");
-        text_backups(&o->text, v);
+        text_backups(&o->text, r, v);
         text_wal(&o->text, v);
         text_windows(&o->text, v);
         return;
@@ -191,7 +235,7 @@ void list_show_repo(struct list_out *o, const struct repo *r, const struct view 
     json_text(&o->j, "name", repo_name(r));
     json_text(&o->j, "location", where);
     json_bool(&o->j, "encrypted", repo_encrypted(r));
-    json_backups(&o->j, v);
+    json_backups(&o->j, r, v);
     json_wal(&o->j, v);
     json_windows(&o->j, v);
     json_close(&o->j, '}');

@@ -13,7 +13,7 @@ struct list_out {
 };
 void list_begin_out(struct list_out *o, bool json);
 void list_show_cluster(struct list_out *o, const char *name);
-void list_show_repo(struct list_out *o, const struct repo *r, const struct view *v);
+void list_show_repo(struct list_out *o, struct repo *r, const struct view *v);
 void list_show_failure(struct list_out *o, const char *repo, const char *why);
 void list_end_cluster(struct list_out *o);
 void list_print(struct list_out *o);

@@ -70,7 +70,7 @@ count_points() {
 
 # Where to kill: $kill_at is "name:nth", or empty and $kill_ms a moment.
 choose_point() {
-    local names counts
+    local names counts at
     kill_at='' kill_ms=0
     roll 4
     if [ "$rolled" -eq 0 ]; then
@@ -81,8 +81,12 @@ choose_point() {
     mapfile -t names < <(awk '{print $2}' "$work/points/$1")
     mapfile -t counts < <(awk '{print $1}' "$work/points/$1")
     roll ${#names[@]}
-    kill_at=${names[rolled]}
-    roll "${counts[rolled]}"
+    at=$rolled
+    kill_at=${names[at]}
+    # mostly soon: not every run passes a point as often as all dry runs together
+    roll 2
+    [ "$rolled" -eq 0 ] || counts[at]=1
+    roll "${counts[at]}"
     kill_at+=:$((rolled + 1))
 }
 kill_during() {
