@@ -48,7 +48,8 @@ static int parcel_segment(struct parcel *p, const struct wal_file *f, struct err
         return err_set(err, ERR_CORRUPT, "no segment of %zu bytes can have the name \"%s\"", len,
                        p->source.file);
     want.start = segno_lsn(segno, (uint32_t)len);
-    TRY(wal_segment_check(raw, len, len, &want, &head, err));
+    if (wal_segment_check(raw, len, len, &want, &head, err) != 0)
+        return err_context(err, "WAL segment \"%s\"", p->source.file);
     p->source.system_id = head.system_id;
     if (head.major != 0)
         p->source.major = head.major;
