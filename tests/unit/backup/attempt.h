@@ -8,7 +8,6 @@
 #include "backup/copy.h"
 #include "backup/finish.h"
 #include "base/clock.h"
-#include "postgres/control.h"
 #include "tests/unit/backup/data_dir.h"
 
 struct attempt {
@@ -85,7 +84,8 @@ static inline int attempt_control(struct attempt *a, const struct copy_request *
 
     list_begin(&r, &a->list);
     while (list_next(&r, &e, err) == 1)
-        if (strcmp(e.path, "data/" CONTROL_PATH) == 0)
+        if (strcmp(e.path, "data/"
+                           "global/pg_control") == 0)
             return copy_bytes(q, a->copied.packer, e.path, e.number, e.mtime_s, "copied by itself",
                               16, err);
     return err_set(err, ERR_NOT_FOUND, "there is no pg_control");
