@@ -16,32 +16,6 @@ enum {
     WATCH_MS = 4,
 };
 
-struct large *large_new(const char *path, uint64_t number, int64_t mtime_s, uint64_t size)
-{
-    unsigned n = (unsigned)((size + PART_SIZE - 1) / PART_SIZE);
-    struct large *l = xcalloc(1, sizeof *l + MAX_OF(n, 1u) * sizeof l->parts[0]);
-
-    l->path = xstrdup(path);
-    l->number = number;
-    l->mtime_s = mtime_s;
-    l->n_parts = MAX_OF(n, 1u);
-    atomic_init(&l->parts_left, l->n_parts);
-    return l;
-}
-
-bool large_done(struct large *l)
-{
-    return atomic_fetch_sub(&l->parts_left, 1) == 1;
-}
-
-void large_free(struct large *l)
-{
-    for (unsigned i = 0; i < l->n_parts; i++)
-        free(l->parts[i].extents);
-    free(l->path);
-    free(l);
-}
-
 void copy_task_drop(void *task)
 {
     struct task *t = task;

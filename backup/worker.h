@@ -1,11 +1,15 @@
 /*
- * worker.h - what one copying thread does with its tasks. Internal to backup/: see copy.h for the
- * whole.
+ * worker.h - what one copying thread does with its tasks: reads files, checks their pages, stores
+ * chunks, notes the results. Nothing allocates or locks per chunk. Internal to backup/: see copy.h
+ * for the whole.
+ *
+ * large.c copies parts of large files, small.c runs of small ones, worker.c has what both need.
  */
 #ifndef PGBR_BACKUP_WORKER_H
 #define PGBR_BACKUP_WORKER_H
 
 #include "backup/copy.h"
+#include "postgres/page.h"
 
 /* Shared by all workers of a copy. */
 struct copy {
@@ -47,9 +51,65 @@ struct task {
 };
 void copy_task_drop(void *task);
 
-struct worker;
+/* ---- one worker ---- */
+
+enum { SLICE = CHUNK_DATA_SIZE, SLICE_PAGES = SLICE / PG_PAGE_SIZE };
+
+struct small { /* a file in the bundle that is being filled */
+    uint64_t number;
+    int64_t mtime_s;
+    uint32_t crc;
+};
+struct worker {
+    struct copy *c;
+    struct packer *packer;
+    struct suspects *suspects;
+    uint8_t *buffer;  /* FS_IO_SIZE, aligned */
+    uint8_t *compact; /* SLICE: the non-zero pages of a slice */
+    struct map_builder map;
+    struct buf map_bytes;
+    /* the bundle being filled */
+    uint8_t *bundle; /* BUNDLE_SIZE: flushed while there is room for a small file */
+    size_t bundle_used;
+    struct bundle_part *parts;
+    struct small *smalls;
+    size_t n_parts;
+    /* results of the present run, written in streaks of consecutive numbers */
+    struct file_result *results;
+    uint64_t first_result;
+    size_t n_results;
+};
 struct worker *worker_new(struct copy *c, unsigned index);
 void worker_free(struct worker **w);
 int worker_do(struct worker *w, struct task *t, struct err *err) MUST_CHECK;
+
+/* Parts of what it does: one part of a large file, *last: all are done now; a run of small ones. */
+int large_part(struct worker *w, struct large *l, unsigned index, bool *last,
+               struct err *err) MUST_CHECK;
+int small_run(struct worker *w, const struct task *t, struct err *err) MUST_CHECK;
+
+/* Where a listed path lies: relative to the data directory, or absolute. */
+const char *worker_locate(const struct worker *w, const char *path, int *dirfd);
+/* Notes that the file is gone; an error where no server starts without it. */
+int worker_vanished(struct worker *w, const char *path, uint64_t number,
+                    struct err *err) MUST_CHECK;
+void worker_progress(struct worker *w, uint64_t bytes, uint64_t files);
+
+/* What page checks need to know of a file; checks: it is a relation file of a cluster with data
+ * checksums. */
+struct paged {
+    const char *path; /* relative to the data directory */
+    bool checks;
+    uint32_t first_block; /* of the file within its relation fork */
+};
+
+struct paged worker_paged(const struct worker *w, const char *path);
+/* Notes suspicions. block: of data in the file. */
+void worker_check_pages(struct worker *w, const struct paged *p, const uint8_t *data, size_t len,
+                        uint32_t block);
+/* Stores a chunk, or finds it stored by an interrupted attempt. block: its first one. */
+int worker_store(struct worker *w, enum chunk_type type, const char *path, uint32_t block,
+                 uint32_t items, const void *raw, size_t len, const struct chunk_note *note,
+                 uint32_t *set, struct place *at, struct err *err) MUST_CHECK;
 
 #endif
