@@ -10,60 +10,22 @@
 #include "backup/backup.h"
 
 #include <fcntl.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 
-#include "backup/copy.h"
-#include "backup/finish.h"
 #include "backup/history.h"
-#include "backup/scan.h"
-#include "backup/session.h"
+#include "backup/run.h"
 #include "base/clock.h"
 #include "base/crash.h"
-#include "base/fs.h"
 #include "base/log.h"
 #include "base/mem.h"
-#include "base/version.h"
-#include "postgres/control.h"
-#include "postgres/label.h"
 #include "postgres/lsn.h"
-#include "postgres/timeline.h"
 #include "repo/lease.h"
-#include "repo/wal_object.h"
 #include "wal/prove.h"
-
-/* Everything a backup holds on to; released by run_close() on every way out. */
-struct run {
-    const struct backup_request *q;
-    struct backup_made *made;
-    struct lock_file lock;
-    struct session session;
-    char label[LABEL_SIZE + 1];
-    struct set_identity id;
-    struct lease *lease;
-    struct adoption *adoption;
-    struct set *set;
-    struct manifest_writer *manifest;
-    int data_fd;
-    struct list_writer list;
-    struct results results;
-    struct scan_found found;
-    struct copy_made copied;
-    struct finished finished;
-    struct pg_control control;
-    int64_t control_mtime_s;
-    struct progress quiet; /* counts where the caller does not want to see */
-};
 
 static struct progress *progress_of(struct run *r)
 {
     return r->q->progress != NULL ? r->q->progress : &r->quiet;
-}
-
-static struct wal_place wal_place_of(const struct run *r)
-{
-    return (struct wal_place){r->q->repo, r->id.system_id, r->id.major, r->session.facts.wal_segsz};
 }
 
 /* ---- before ---- */
@@ -82,7 +44,7 @@ static int lock_cluster(struct run *r, struct err *err)
 
 static int prove_archiving(struct run *r, struct err *err)
 {
-    struct wal_place place = wal_place_of(r);
+    struct wal_place place = run_wal_place(r);
     struct pg *primary = session_primary(&r->session);
 
     if (primary == NULL)
@@ -92,12 +54,11 @@ static int prove_archiving(struct run *r, struct err *err)
 
 static struct lease_terms terms_of(const struct run *r, const char *const *adopted, size_t n)
 {
-    static char host[256];
-
-    if (gethostname(host, sizeof host - 1) != 0)
-        host[0] = '\0';
-    return (struct lease_terms){
-        .id = r->id, .adopted = adopted, .n_adopted = n, .host = host, .pid = (uint32_t)getpid()};
+    return (struct lease_terms){.id = r->id,
+                                .adopted = adopted,
+                                .n_adopted = n,
+                                .host = r->host,
+                                .pid = (uint32_t)getpid()};
 }
 
 /* The lease first, then what it protects: sets of interrupted attempts are named in it before they
@@ -235,121 +196,6 @@ static int copy(struct run *r, struct err *err)
 
 /* ---- after ---- */
 
-static void put_setting(struct backup_info *info, const char *name, int64_t value)
-{
-    char text[24];
-
-    snprintf(text, sizeof text, "%lld", (long long)value);
-    backup_info_setting(info, name, text);
-}
-
-static void describe_settings(struct backup_info *info, const struct pg_facts *f)
-{
-    char key[32];
-
-    backup_info_setting(info, "data_directory", f->data_directory);
-    backup_info_setting(info, "config_file", f->config_file);
-    backup_info_setting(info, "hba_file", f->hba_file);
-    backup_info_setting(info, "ident_file", f->ident_file);
-    backup_info_setting(info, "TimeZone", f->time_zone);
-    backup_info_setting(info, "log_timezone", f->log_time_zone);
-    backup_info_setting(info, "wal_level", f->wal_level);
-    backup_info_setting(info, "archive_mode", f->archive_mode);
-    put_setting(info, "server_version_num", f->version_num);
-    put_setting(info, "max_connections", f->max_connections);
-    put_setting(info, "max_worker_processes", f->max_worker_processes);
-    put_setting(info, "max_wal_senders", f->max_wal_senders);
-    put_setting(info, "max_prepared_transactions", f->max_prepared_transactions);
-    put_setting(info, "max_locks_per_transaction", f->max_locks_per_transaction);
-    for (size_t i = 0; i < f->tablespace_count; i++) { /* so that a restore can map them by name */
-        snprintf(key, sizeof key, "tablespace_name.%u", f->tablespaces[i].oid);
-        backup_info_setting(info, key, f->tablespaces[i].name);
-    }
-}
-
-static void describe_info(struct run *r)
-{
-    struct backup_info *info = &r->made->info;
-
-    buf_adds(&info->backup_label, r->session.stop.label);
-    buf_adds(&info->tablespace_map, r->session.stop.map);
-    info->tablespaces = TAKE(r->found.tablespaces);
-    info->n_tablespaces = r->found.n_tablespaces;
-    info->checksums = r->session.facts.checksums;
-    info->catalog_version = r->session.facts.version->catalog_version;
-    info->min_recovery_lsn = r->control.min_recovery_point;
-    describe_settings(info, &r->session.facts);
-}
-
-/* A standby may have followed its primary onto another timeline while it was copied. */
-static int span_timelines(struct run *r, uint32_t first, uint32_t last, struct err *err)
-{
-    struct pubinfo *pub = &r->made->pub;
-    struct wal_place place = wal_place_of(r);
-    struct wal_span last_line = {.timeline = last};
-    AUTO(history_free) struct history h = HISTORY_INIT;
-    AUTO(buf_free) struct buf text = BUF_INIT;
-    char file[32];
-
-    if (first == last) {
-        pub->spans = xcalloc(1, sizeof *pub->spans);
-        pub->spans[pub->n_spans++] = (struct wal_span){first, pub->start_lsn, pub->stop_lsn};
-        return 0;
-    }
-    /* The promoted server may not have archived it yet; the standby has it in its pg_wal. */
-    TRY(history_complete(&place, r->data_fd, &last_line, 1, err));
-    snprintf(file, sizeof file, "%08X.history", last);
-    TRY(wal_object_get(r->q->repo, r->id.system_id, r->id.major, file, HISTORY_MAX_BYTES, 1, &text,
-                       err));
-    TRY(history_parse(last, text.p, text.len, &h, err));
-    pub->spans = xcalloc(h.count, sizeof *pub->spans);
-    for (size_t i = 0; i < h.count; i++) {
-        const struct history_entry *e = &h.entries[i];
-        uint64_t from = MAX_OF(e->begin, pub->start_lsn), to = MIN_OF(e->end, pub->stop_lsn);
-
-        if (from < to)
-            pub->spans[pub->n_spans++] = (struct wal_span){e->tli, from, to};
-    }
-    if (pub->n_spans == 0 || pub->spans[0].timeline != first)
-        return err_set(err, ERR_FAILED, "timeline %u, on which the backup began, is not in \"%s\"",
-                       first, file);
-    return 0;
-}
-
-static int describe_pub(struct run *r, struct err *err)
-{
-    const struct pg_facts *f = &r->session.facts;
-    struct pubinfo *pub = &r->made->pub;
-    struct backup_label label;
-    struct lease_terms terms = terms_of(r, NULL, 0);
-    uint32_t last_tli;
-
-    TRY(backup_label_parse(r->session.stop.label, strlen(r->session.stop.label), &label, err));
-    memcpy(pub->label, r->label, sizeof pub->label);
-    pub->type = BACKUP_FULL;
-    pub->cluster = xstrdup(r->q->cluster->name);
-    pub->instance =
-        xstrdup(r->q->cluster->instance != NULL ? r->q->cluster->instance : r->q->cluster->name);
-    pub->host = xstrdup(terms.host);
-    pub->tool = xstrdup("pgbr " PGBR_VERSION);
-    pub->system_id = r->id.system_id;
-    pub->pg_version = (uint32_t)f->version_num;
-    pub->start_lsn = label.start_lsn;
-    pub->stop_lsn = r->session.stop.stop_lsn;
-    pub->page_size = f->block_size;
-    pub->wal_segment_size = f->wal_segsz;
-    pub->from_standby = f->in_recovery;
-    pub->files = r->finished.files;
-    pub->raw_bytes = r->finished.bytes;
-    last_tli = label.tli;
-    if (f->in_recovery && r->control.min_recovery_point != 0) {
-        pub->stop_lsn = MAX_OF(pub->stop_lsn, r->control.min_recovery_point);
-        last_tli = MAX_OF(last_tli, r->control.min_recovery_tli);
-    }
-    pub->timeline = last_tli;
-    return span_timelines(r, label.tli, last_tli, err);
-}
-
 /* The last segment a standby's backup needs is complete only once the primary switches. */
 static int switch_primary(struct run *r, struct err *err)
 {
@@ -383,7 +229,7 @@ static int store_everything(struct run *r, struct err *err)
 
 static int wait_for_wal(struct run *r, struct err *err)
 {
-    struct wal_place place = wal_place_of(r);
+    struct wal_place place = run_wal_place(r);
     const struct pubinfo *pub = &r->made->pub;
 
     TRY(history_complete(&place, r->data_fd, pub->spans, pub->n_spans, err));
@@ -435,8 +281,7 @@ static int take(struct run *r, struct err *err)
     crash_point("backup-stopped");
     TRY(store_everything(r, err));
     crash_point("backup-stored");
-    TRY(describe_pub(r, err));
-    describe_info(r);
+    TRY(run_describe(r, err));
     TRY(wait_for_wal(r, err));
     crash_point("backup-complete");
     return commit(r, err);
@@ -478,6 +323,8 @@ int backup_run(const struct backup_request *q, struct backup_made *made, struct 
     int rc;
 
     *made = (struct backup_made){0};
+    if (gethostname(r.host, sizeof r.host - 1) != 0)
+        r.host[0] = '\0';
     progress_begin(progress_of(&r), "backup", progress_of(&r)->mode);
     rc = take(&r, err);
     progress_end(progress_of(&r));

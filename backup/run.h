@@ -1,0 +1,47 @@
+/* run.h - a backup under way, for the steps that backup.c calls. Internal to backup/. */
+#ifndef PGBR_BACKUP_RUN_H
+#define PGBR_BACKUP_RUN_H
+
+#include "backup/copy.h"
+#include "backup/finish.h"
+#include "backup/scan.h"
+#include "backup/session.h"
+#include "base/fs.h"
+#include "postgres/control.h"
+#include "repo/lease.h"
+#include "wal/prove.h"
+
+/* Everything a backup holds on to; released on every way out. */
+struct run {
+    const struct backup_request *q;
+    struct backup_made *made;
+    struct lock_file lock;
+    char host[256];
+    struct session session;
+    char label[LABEL_SIZE + 1];
+    struct set_identity id;
+    struct lease *lease;
+    struct adoption *adoption;
+    struct set *set;
+    struct manifest_writer *manifest;
+    int data_fd;
+    struct list_writer list;
+    struct results results;
+    struct scan_found found;
+    struct copy_made copied;
+    struct finished finished;
+    struct pg_control control;
+    struct progress quiet; /* counts where the caller does not want to see */
+};
+
+static inline struct wal_place run_wal_place(const struct run *r)
+{
+    return (struct wal_place){r->q->repo, r->id.system_id, r->id.major, r->session.facts.wal_segsz};
+}
+
+/* Fills in made->pub and made->info once everything is copied and the server has left backup mode.
+ * On a standby that followed its primary onto another timeline, its history file is archived if it
+ * is not yet. */
+int run_describe(struct run *r, struct err *err) MUST_CHECK;
+
+#endif
