@@ -17,22 +17,12 @@ round_backup() {
     while :; do
         kill_during backup backup main
         what+="${what:+, }$killed_at"
-        [[ $kill_at != posix-torn:* ]] || drop_torn_object
         roll 3
         [ "$rolled" -eq 0 ] || break
     done
     killed_at=$what
     mark
     backup_again
-}
-# Half an object cannot be told from one that a disk has damaged: it is named, and left to a person.
-drop_torn_object() {
-    local key
-    out=$(pgbr verify main 2>&1) || true
-    while read -r key; do
-        rm "$work/repo/$key"
-        killed_at+=" ($key)"
-    done < <(sed -nE 's/^DAMAGED ([^:]+):.*/\1/p' <<<"$out")
 }
 round_push() {
     local away=0

@@ -104,10 +104,23 @@ kill_during() {
     fi
     echo "---- $killed_at: status $status: $out"
     case $status in
-    137) echo "$what:${kill_at:-moment}" >>"$work/push/killed" ;;
+    137)
+        echo "$what:${kill_at:-moment}" >>"$work/push/killed"
+        [[ $what == init || $kill_at != posix-torn:* ]] || drop_torn_object
+        ;;
     0 | 3) killed_at+=' (over before)' ;;
     *) problem "$killed_at failed by itself with status $status: $out" ;;
     esac
+}
+
+# Half an object cannot be told from one that a disk has damaged: it is named, and left to a person.
+drop_torn_object() {
+    local keys
+    out=$(pgbr verify main 2>&1) || true
+    mapfile -t keys < <(sed -nE 's/^DAMAGED ([^:]+):.*/\1/p' <<<"$out")
+    [ ${#keys[@]} -le 1 ] || problem "one object was torn, verify names ${keys[*]}"
+    [ ${#keys[@]} -ne 1 ] || rm "$work/repo/${keys[0]}"
+    killed_at+=" (${keys[*]})"
 }
 
 # What the server calls. A status above 125 would stop the archiver, so killed means 1.
