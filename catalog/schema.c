@@ -82,14 +82,24 @@ static const char first_tables[] =
 
 static const char *const migrations[] = {first_tables};
 
-int schema_check(struct catalog *c, struct err *err)
+/* One snapshot: between two reads of a catalog in the making, another process may have finished it. */
+static int read_marks(struct catalog *c, int64_t *id, int64_t *version, int64_t *tables,
+                      struct err *err)
 {
     static const char doing[] = "read its version";
+
+    TRY(sql_number(c, "PRAGMA application_id", id, doing, err));
+    TRY(sql_number(c, "PRAGMA user_version", version, doing, err));
+    return sql_number(c, "SELECT count(*) FROM sqlite_schema", tables, doing, err);
+}
+
+int schema_check(struct catalog *c, struct err *err)
+{
+    AUTO(scope_abandon) struct sql_scope snapshot = {0};
     int64_t id, version, tables;
 
-    TRY(sql_number(c, "PRAGMA application_id", &id, doing, err));
-    TRY(sql_number(c, "PRAGMA user_version", &version, doing, err));
-    TRY(sql_number(c, "SELECT count(*) FROM sqlite_schema", &tables, doing, err));
+    TRY(scope_read(c, &snapshot, "read its version", err));
+    TRY(read_marks(c, &id, &version, &tables, err));
     if (id != SCHEMA_APPLICATION_ID && (id != 0 || version != 0 || tables != 0))
         return err_set(err, ERR_CORRUPT,
                        "catalog \"%s\" is a database of another program; \"pgbr catalog rebuild\" "

@@ -143,14 +143,25 @@ void texts_free(struct catalog_texts **t)
     }
 }
 
-int scope_begin(struct catalog *c, struct sql_scope *s, const char *doing, struct err *err)
+static int scope_open(struct catalog *c, struct sql_scope *s, const char *begin, const char *doing,
+                      struct err *err)
 {
     bool inner = !sqlite3_get_autocommit(c->db);
 
-    /* IMMEDIATE: wait for the write lock now, since a reader that turns writer cannot wait */
-    TRY(sql_script(c, inner ? "SAVEPOINT part" : "BEGIN IMMEDIATE", doing, err));
+    TRY(sql_script(c, inner ? "SAVEPOINT part" : begin, doing, err));
     *s = (struct sql_scope){c, inner};
     return 0;
+}
+
+int scope_begin(struct catalog *c, struct sql_scope *s, const char *doing, struct err *err)
+{
+    /* IMMEDIATE: wait for the write lock now, since a reader that turns writer cannot wait */
+    return scope_open(c, s, "BEGIN IMMEDIATE", doing, err);
+}
+
+int scope_read(struct catalog *c, struct sql_scope *s, const char *doing, struct err *err)
+{
+    return scope_open(c, s, "BEGIN", doing, err);
 }
 
 int scope_commit(struct sql_scope *s, const char *doing, struct err *err)

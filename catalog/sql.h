@@ -67,6 +67,9 @@ struct sql_scope {
 };
 int scope_begin(struct catalog *c, struct sql_scope *s, const char *doing,
                 struct err *err) MUST_CHECK;
+/* For several reads of one and the same state; ends by being abandoned. */
+int scope_read(struct catalog *c, struct sql_scope *s, const char *doing,
+               struct err *err) MUST_CHECK;
 int scope_commit(struct sql_scope *s, const char *doing, struct err *err) MUST_CHECK;
 void scope_abandon(struct sql_scope *s); /* for AUTO */
 
