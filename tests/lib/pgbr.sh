@@ -419,6 +419,7 @@ wait_archived() {
 # table, definitions, sequences, large objects.
 dump_sum() {
     local database
+    set -o pipefail # called in a subshell, by $( )
     if [ "$(cat "$work/$1/PG_VERSION")" -le 15 ]; then
         # its \restrict lines hold a random word
         pg_client pg_dumpall -d "$(connection "$1")" | grep -Ev '^\\(un)?restrict ' | sha256sum |

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "base/clock.h"
 #include "base/mem.h"
 #include "repo/adopt.h"
 #include "repo/lease.h"
@@ -12,8 +13,8 @@
 #include "tests/unit/repo/sample_repo.h"
 
 enum { FILES = 10, FILE_SIZE = 60 << 10, PACK_SIZE = 256 << 10 };
-#define FIRST "20261122T140533Z-F-0a1b2c"
-#define SECOND "20261122T150533Z-F-1b2c3d"
+/* Two attempts of today: old ones are not adopted. */
+static char first[LABEL_SIZE + 1], second[LABEL_SIZE + 1];
 
 static struct err err;
 static const struct set_identity identity = {SAMPLE_SYSTEM_ID, SAMPLE_MAJOR, 2};
@@ -243,21 +244,23 @@ static bool fail_once(long nth, enum store_fault_kind kind, struct tally *t)
     int rc;
 
     sample_repo_begin(&s, false, PACK_SIZE);
+    OK(label_make(first, SET_FULL, clock_now_us() - 3600 * INT64_C(1000000), &err), &err);
+    OK(label_make(second, SET_FULL, clock_now_us(), &err), &err);
     flaky = flaky_repo(&s, nth, kind, &fault);
     before = store_fault_calls(fault);
-    rc = take_backup(flaky, FIRST, &adopted);
+    rc = take_backup(flaky, first, &adopted);
     if (rc != 0)
         assert_int_equal(err.code, ERR_UNREACHABLE);
     reached = store_fault_calls(fault) - before > nth;
-    listed = is_listed(s.repo, FIRST);
+    listed = is_listed(s.repo, first);
     assert_true(listed || rc != 0);
     if (listed)
-        is_whole(s.repo, FIRST);
+        is_whole(s.repo, first);
     rc == 0 ? t->done++ : t->failed++;
-    OK(take_backup(s.repo, SECOND, &adopted), &err);
+    OK(take_backup(s.repo, second, &adopted), &err);
     t->adopting += adopted != 0;
-    assert_true(is_listed(s.repo, SECOND));
-    is_whole(s.repo, SECOND);
+    assert_true(is_listed(s.repo, second));
+    is_whole(s.repo, second);
     nothing_is_damaged(s.repo);
     return reached;
 }
