@@ -167,7 +167,10 @@ static int copy_control(struct run *r, const struct copy_request *q, struct err 
 
 static int copy(struct run *r, struct err *err)
 {
-    struct page_rules rules = {r->session.start_lsn, insert_lsn, &r->session};
+    struct page_rules rules = {.start_lsn = r->session.start_lsn,
+                               .start_us = r->made->pub.start_us,
+                               .insert_lsn = insert_lsn,
+                               .ctx = &r->session};
     struct copy_request q = {
         .data_fd = r->data_fd,
         .data_dir = r->session.facts.data_directory,
