@@ -77,9 +77,9 @@ static int delivery_commit(struct delivery *d, struct err *err)
 }
 
 /*
- * Only what a failed attempt left is cut off: ext4 takes cutting a file to nothing for the beginning
- * of a replacement, and writes the file out when it is closed (auto_da_alloc in ext4(5)), which
- * costs more than everything else here and which nobody waits for.
+ * Only what a failed attempt left is cut off: ext4 takes cutting a file to nothing for the
+ * beginning of a replacement, and writes the file out when it is closed (auto_da_alloc in ext4(5)),
+ * which costs more than everything else here and which nobody waits for.
  */
 static int delivery_empty(struct delivery *d, struct err *err)
 {
