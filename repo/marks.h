@@ -11,8 +11,10 @@
 
 #include "repo/repo.h"
 
-/* "Keep this backup whatever the policy says", with a note (may be NULL). */
-int hold_mark(struct repo *r, const char *label, const char *note, struct err *err) MUST_CHECK;
+/* "Keep this backup whatever the policy says", with a note (may be NULL), until a time (0: without
+ * an end). */
+int hold_mark(struct repo *r, const char *label, const char *note, int64_t until_us,
+              struct err *err) MUST_CHECK;
 int hold_withdraw(struct repo *r, const char *label, struct err *err) MUST_CHECK;
 int hold_seen(struct repo *r, const char *label, bool *held, struct err *err) MUST_CHECK;
 
@@ -22,6 +24,7 @@ int expired_withdraw(struct repo *r, const char *label, struct err *err) MUST_CH
 struct mark {
     int64_t time_us; /* the maker's clock, informative; 0: not told */
     char *reason;    /* owned; "" where none was given */
+    int64_t until_us; /* of a hold; 0: without an end */
 };
 void mark_free(struct mark *m);
 /* What the mark at this key of the cluster (see names.h) says. ERR_NOT_FOUND: there is none. */
