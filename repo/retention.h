@@ -63,7 +63,7 @@ struct retention_wal {
     char *reason;
 };
 /* Of the backups that stay: those judged RETENTION_EXPIRE are ignored. With none of this system, or
- * only held ones, all WAL stays. */
+ * only held ones, or without any policy, all WAL stays. */
 void retention_judge_wal(const struct retention_policy *p, const struct identity *id,
                          const struct retention_item *items, size_t n, struct retention_wal *out);
 /* The first position that a backup needs. */

@@ -116,6 +116,8 @@ void retention_judge_wal(const struct retention_policy *p, const struct identity
         }
     }
     say(out, held);
+    if (p->full == 0 && p->diff == 0 && p->archive == 0)
+        nothing_goes(out, xstrdup("no retention is configured"));
     if (!agree || (out->from != 0 && !wal_segsz_valid(out->segment_size)))
         nothing_goes(out, xstrdup("its backups do not agree on the size of WAL segments"));
 }
