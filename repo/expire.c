@@ -128,6 +128,24 @@ static void gather_items(struct expiry *e)
     }
 }
 
+static void judge_beside(struct retention_item *item, const char *named)
+{
+    char *reason = item->reason;
+
+    if (strcmp(item->pub->label, named) == 0) {
+        mem_free(&item->until);
+        item->verdict = RETENTION_EXPIRE;
+        item->reason = xstrdup("it was named on the command line");
+    } else if (item->verdict == RETENTION_EXPIRE) {
+        item->verdict = RETENTION_KEEP;
+        item->reason = xasprintf("another one was named; by the policy it goes: %s", reason);
+        item->until = xstrdup("when retention is applied");
+    } else {
+        return;
+    }
+    free(reason);
+}
+
 /* One backup goes because somebody said so; the others are judged only to tell of them. */
 static int judge_one(struct expiry *e, struct err *err)
 {
@@ -139,17 +157,8 @@ static int judge_one(struct expiry *e, struct err *err)
     if (e->first.held[c - e->first.c.items])
         return err_set(err, ERR_CONFLICT, "backup %s is held: \"pgbr unhold %s\" first",
                        c->label, c->label);
-    for (size_t i = 0; i < e->n_items; i++) {
-        struct retention_item *item = &e->items[i];
-
-        if (strcmp(item->pub->label, c->label) != 0) {
-            item->verdict = item->verdict == RETENTION_EXPIRE ? RETENTION_KEEP : item->verdict;
-            continue;
-        }
-        item->verdict = RETENTION_EXPIRE;
-        free(item->reason);
-        item->reason = xstrdup("it was named on the command line");
-    }
+    for (size_t i = 0; i < e->n_items; i++)
+        judge_beside(&e->items[i], c->label);
     return 0;
 }
 
@@ -290,7 +299,8 @@ static void tell_backup(struct expiry *e, size_t i, struct retention_item *item)
     e->first.pubs[i] = (struct pubinfo){0};
 }
 
-/* Takes what was judged out of e: the last thing that happens. */
+/* What will have become of each backup; takes what was judged out of e. Tombstones, which tell why
+ * earlier runs hid a backup, are still there. */
 static void tell(struct expiry *e)
 {
     struct expire_made *m = e->made;
@@ -334,9 +344,8 @@ static int expire(struct expiry *e, struct err *err)
         TRY(hide(e, err));
     TRY(expire_fence_dead(e, err));
     TRY(look(e, err));
-    TRY(remove_all(e, err));
     tell(e);
-    return 0;
+    return remove_all(e, err);
 }
 
 int expire_run(const struct expire_request *q, struct expire_made *made, struct err *err)

@@ -164,10 +164,10 @@ static void lower(struct retention_wal *w, uint64_t lsn, const struct lease_seen
         return;
     w->from = lsn;
     memcpy(w->label, l->set, sizeof w->label);
-    free(w->reason);
-    w->reason = xasprintf("%s on host \"%s\" may need what follows %s",
-                          restore ? "a restore" : "a backup that runs or was interrupted", l->host,
-                          lsn_format(lsn, text));
+    free(w->stays);
+    w->stays = xasprintf("%s on host \"%s\" may need all from %s on",
+                         restore ? "a restore" : "a backup that runs or was interrupted", l->host,
+                         lsn_format(lsn, text));
 }
 
 /* A backup under way needs WAL from its start on, and an incremental that of its base: the changed
@@ -228,7 +228,7 @@ static void tell_what_goes(struct expiry *e, const struct wal_listed *w)
             line->timeline = f->timeline;
             line->first_segno = f->segno;
             line->goes = true;
-            line->reason = xstrdup(w->keep.reason);
+            line->reason = xstrdup(w->keep.goes);
         }
         line->last_segno = f->segno;
         line->segments++;
@@ -253,7 +253,7 @@ static void tell_what_stays(struct expiry *e, const struct retention_wal *w)
         until_with(e, line, is->label);
     }
     line = add_line(e, w);
-    line->reason = xstrdup(w->reason);
+    line->reason = xstrdup(w->stays);
     if (w->from != 0) {
         line->first_segno = lsn_segno(w->from, w->segment_size);
         until_with(e, line, w->label);

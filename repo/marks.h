@@ -32,4 +32,15 @@ int mark_read(struct repo *r, const char *key, struct mark *m, struct err *err) 
 /* Pure: the body (docs/format.md, "Marks"). ERR_CORRUPT, ERR_UNSUPPORTED. */
 int mark_parse(const void *bytes, size_t len, struct mark *m, struct err *err) MUST_CHECK;
 
+/* What is to be told of backups besides what they are: holds, and tombstones of those that are not
+ * deleted yet. By label. */
+struct backup_mark {
+    char label[LABEL_SIZE + 1];
+    bool held, hidden;
+    int64_t held_until_us, hidden_us; /* 0: without an end; when it was hidden */
+    char *note, *reason;              /* owned; "" */
+};
+int backup_marks(struct repo *r, struct backup_mark **out, size_t *n, struct err *err) MUST_CHECK;
+void backup_marks_free(struct backup_mark **marks, size_t n);
+
 #endif

@@ -60,7 +60,7 @@ struct retention_wal {
     char label[LABEL_SIZE + 1]; /* the backup that says so */
     struct retention_island *islands; /* which stay nevertheless, whatever their timeline */
     size_t n_islands;
-    char *reason;
+    char *goes, *stays; /* why, in plain words */
 };
 /* Of the backups that stay: those judged RETENTION_EXPIRE are ignored. With none of this system, or
  * only held ones, or without any policy, all WAL stays. */

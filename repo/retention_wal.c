@@ -66,11 +66,11 @@ static void add_islands(struct retention_wal *w, const struct pubinfo *p)
     }
 }
 
-static void nothing_goes(struct retention_wal *w, char *reason)
+static void nothing_goes(struct retention_wal *w, char *why)
 {
     w->from = 0;
-    free(w->reason);
-    w->reason = reason;
+    free(w->stays);
+    w->stays = why;
 }
 
 /* False: backups of one system do not agree in it, so no name says where its segment lies. */
@@ -85,13 +85,14 @@ static void say(struct retention_wal *w, bool held)
 {
     char lsn[LSN_TEXT];
 
-    if (w->from == UINT64_MAX)
+    if (w->from == UINT64_MAX) {
         nothing_goes(w, xstrdup(held ? "only held backups are left of this system"
                                      : "no backup is left of this system"));
-    else
-        w->reason = xasprintf("no backup that is kept with all its WAL begins before %s, where %s "
-                              "does",
-                              lsn_format(w->from, lsn), w->label);
+        return;
+    }
+    w->goes = xasprintf("no backup needs it, the first that is kept with all WAL begins at %s",
+                        lsn_format(w->from, lsn));
+    w->stays = xasprintf("backup %s begins there", w->label);
 }
 
 void retention_judge_wal(const struct retention_policy *p, const struct identity *id,
@@ -136,6 +137,7 @@ bool retention_wal_goes(const struct retention_wal *w, uint64_t segno)
 void retention_wal_clear(struct retention_wal *w)
 {
     mem_free(&w->islands);
-    mem_free(&w->reason);
+    mem_free(&w->goes);
+    mem_free(&w->stays);
     *w = (struct retention_wal){0};
 }

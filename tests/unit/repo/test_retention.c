@@ -291,7 +291,7 @@ static void the_policy_says_which_wal_goes(void **state)
             got[s] = "+-"[retention_wal_goes(&w, s)];
         if (strcmp(got, c->segments) != 0)
             fail_msg("%s: %s, wanted %s", c->name, got, c->segments);
-        assert_non_null(w.reason);
+        assert_non_null(w.stays);
         retention_wal_clear(&w);
         retention_items_clear(b.items, b.n);
     }
@@ -311,7 +311,7 @@ static void backups_that_differ_in_segment_size_keep_all_wal(void **state)
     retention_judge(&policy, NOW, b.items, b.n);
     retention_judge_wal(&policy, &id, b.items, b.n, &w);
     assert_false(retention_wal_goes(&w, 0));
-    says(w.reason, "do not agree");
+    says(w.stays, "do not agree");
     retention_wal_clear(&w);
     retention_items_clear(b.items, b.n);
 }
