@@ -3,6 +3,7 @@
 # make                 build/release/pgbr
 # make install         DESTDIR= PREFIX=/usr/local
 # make unit server     tests without, and with, a PostgreSQL server; T=tests/server/x.t for one
+# make model           every interleaving of the protocols by which hosts share a repository
 # make crash           ROUNDS=5 SEED=: kill pgbr anywhere, then look what is left
 # make fuzz            SECONDS=5 for each parser
 # make asan tsan       the tests under sanitizers, each in its own folder
@@ -81,6 +82,9 @@ unit: $(UNIT)
 server: $B/pgbr pg-versions
 	PGBR=$(abspath $B)/pgbr $(PROVE) $(or $(T),tests/server)
 
+model:
+	$(PROVE) --exec python3 tests/model/test_protocols.py
+
 # Two programs: one that can be killed at named points, and the usual one that has to cope with it.
 crash: $B/pgbr
 	$(call flavour,crash) all
@@ -145,7 +149,7 @@ install: $B/pgbr
 clean:
 	rm -rf $(filter-out build/pg,$(wildcard build/*))
 
-.PHONY: all units fuzzers unit server crash fuzz asan tsan test demo bench deps pg-versions fmt \
+.PHONY: all units fuzzers unit server model crash fuzz asan tsan test demo bench deps pg-versions fmt \
         lint $(LINTS:%=lint-%) install clean
 .SECONDARY:
 -include $(LIB_OBJ:.o=.d) $(AID_OBJ:.o=.d) $(UNIT:=.d) $(FUZZ:=.d) $B/cli/main.d

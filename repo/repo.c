@@ -98,6 +98,13 @@ const char *repo_read_only(const struct repo *r)
     return r->read_only;
 }
 
+int repo_may_delete(const struct repo *r, struct err *err)
+{
+    if (r->read_only == NULL || r->read_only_code == ERR_KEY)
+        return 0;
+    return err_set(err, r->read_only_code, "%s", r->read_only);
+}
+
 int repo_coder(const struct repo *r, const char *label, struct coder **c, struct err *err)
 {
     TRY(coder_new(c, repo_key(r), label, r->level, err));

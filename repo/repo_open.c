@@ -201,7 +201,7 @@ int repo_open_fully(struct repo *r, const struct repo_options *o, bool want_key,
     TRY(take_descriptor(r, o, &d, &body, err));
     if (r->encrypted && want_key)
         TRY(find_key(r, o, err));
-    if (r->encrypted && !want_key)
+    if (r->encrypted && !want_key && r->read_only == NULL) /* a feature counts more */
         set_read_only(r, ERR_KEY,
                       xstrdup("the repository was opened without its key, only for reading"));
     TRY(authenticate(r, &d, name_descriptor(), err));

@@ -638,7 +638,7 @@ static int mark_expired(struct repo *r, const char *label, struct err *err)
 
 static int mark_held(struct repo *r, const char *label, struct err *err)
 {
-    return hold_mark(r, label, NULL, err);
+    return hold_mark(r, label, NULL, 0, err);
 }
 
 static void marks_come_and_go(void **state)
