@@ -249,6 +249,11 @@ int store_probe(struct store *s, struct store_traits *traits, struct err *err)
     return told(s, s->ops->probe(s, traits, err), "probe", NULL, err);
 }
 
+bool store_is_remote(struct store *s)
+{
+    return s->ops->is_remote != NULL && s->ops->is_remote(s);
+}
+
 const char *store_where(const struct store *s)
 {
     return s->where;

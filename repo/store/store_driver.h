@@ -37,6 +37,8 @@ struct store_ops {
     int (*put)(struct store *s, const char *key, enum store_mode mode, const void *data, size_t len,
                struct err *err);
     int (*read)(struct store *s, const char *key, size_t max, struct buf *out, struct err *err);
+    /* NULL: never. */
+    bool (*is_remote)(struct store *s);
 };
 
 /* A driver's own structs begin with these. */
