@@ -26,7 +26,9 @@
 #define CONFIG_DEFAULT_PATH "/etc/pgbr/pgbr.yml"
 enum {
     CONFIG_NAME_MAX = 63,   /* bytes of a cluster's or a repository's name */
-    CONFIG_UNSET = INT_MIN, /* a compress_level that was not given */
+    CONFIG_UNSET = INT_MIN, /* a number that was not given and whose default is not one number */
+    CONFIG_AHEAD = 8,       /* segments, see archive_push_ahead */
+    CONFIG_AHEAD_MAX = 32,
     CONFIG_FILE_MAX = 4 << 20,
 };
 
@@ -117,6 +119,9 @@ struct cluster_config {
     int64_t archive_timeout_ms;     /* proof before a backup that archiving works: 60 s */
     int64_t wal_wait_timeout_ms;    /* for the WAL of a backup: 10 min */
     int64_t archive_get_timeout_ms; /* retrying what may pass: 5 min */
+    /* Segments handled beyond the one asked for; 0: none. CONFIG_UNSET, the default:
+     * CONFIG_AHEAD for repositories over a network, none for local ones. */
+    int archive_push_ahead, archive_get_ahead;
     struct cluster_member *members; /* from an inventory */
     size_t n_members;
     struct config_place place;

@@ -393,6 +393,11 @@ static int posix_probe(struct store *s, struct store_traits *traits, struct err 
     return 0;
 }
 
+static bool posix_is_remote(struct store *s)
+{
+    return on_nfs(posix_of(s)->root);
+}
+
 static void posix_free(struct store *s)
 {
     struct posix *p = posix_of(s);
@@ -416,6 +421,7 @@ static const struct store_ops posix_ops = {
     .confirm = posix_confirm,
     .now = posix_now,
     .probe = posix_probe,
+    .is_remote = posix_is_remote,
     .free = posix_free,
 };
 

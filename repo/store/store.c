@@ -264,6 +264,11 @@ struct store_proofs store_known(struct store *s)
     return p;
 }
 
+bool store_is_remote(struct store *s)
+{
+    return s->ops->is_remote != NULL && s->ops->is_remote(s);
+}
+
 const char *store_where(const struct store *s)
 {
     return s->where;

@@ -104,6 +104,9 @@ int store_confirm(struct store *s, const char *key, struct err *err) MUST_CHECK;
 /* The store's present time (POSIX: mtime of a probe file just written; S3: Date header). */
 int store_now(struct store *s, int64_t *now_us, struct err *err) MUST_CHECK;
 int store_probe(struct store *s, struct store_traits *traits, struct err *err) MUST_CHECK;
+/* Whether each call costs a round trip over a network, so that it pays to have several under way.
+ * Asks nobody. */
+bool store_is_remote(struct store *s);
 /* For messages: "/pg/backup", "s3://bucket/path". */
 const char *store_where(const struct store *s);
 void store_close(struct store **s);

@@ -41,6 +41,9 @@ struct store_ops {
     /* These may be NULL: nothing needs proof. */
     void (*recall)(struct store *s, const struct store_proofs *p);
     void (*proofs)(struct store *s, struct store_proofs *p);
+
+    /* NULL: never. */
+    bool (*is_remote)(struct store *s);
 };
 
 /* A driver's own structs begin with these. */
