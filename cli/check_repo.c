@@ -10,6 +10,7 @@
 #include "cli/check.h"
 #include "cli/expiry.h"
 #include "postgres/lsn.h"
+#include "repo/key_slots.h"
 #include "wal/verify.h"
 
 enum {
@@ -33,13 +34,39 @@ static void secrets(struct check *k, const char *name, struct repo_config *conf)
                   conf->exposed_file);
 }
 
+/* A passphrase that is lost, or one damaged object, must not take all backups with it. */
+static void key_slots(struct check *k, const char *name, struct repo *r)
+{
+    struct key_slots slots;
+    struct err err = {0};
+    size_t sound;
+
+    if (!repo_encrypted(r))
+        return;
+    if (key_slots_list(r, NULL, &slots, &err) != 0) {
+        check_say(k, CHECK_FAILED, "key", name, NULL, "%s", err.msg);
+        return;
+    }
+    sound = key_slots_sound(&slots);
+    for (size_t i = 0; i < slots.n; i++)
+        if (slots.items[i].state == KEY_SLOT_DAMAGED)
+            check_say(k, CHECK_WARNING, "key", name, "\"pgbr key add\", then \"key remove\" it",
+                      "key slot %08x is damaged: %s", slots.items[i].number,
+                      slots.items[i].why.msg);
+    if (sound == 1)
+        check_say(k, CHECK_WARNING, "key", name,
+                  "\"pgbr key add\": another passphrase or key file, kept elsewhere",
+                  "there is one key slot only: without its secret every backup is lost");
+    else
+        check_say(k, CHECK_OK, "key", name, NULL, "%zu key slots", sound);
+}
+
 static void retention(struct check *k, const char *name, const struct repo_config *conf)
 {
     const char *plural = conf->retention_full == 1 ? "" : "s";
 
     if (!expiry_configured(conf))
-        check_say(k, CHECK_WARNING, "retention", name,
-                  "set \"retention_full\", or watch the disk",
+        check_say(k, CHECK_WARNING, "retention", name, "set \"retention_full\", or watch the disk",
                   "none is configured: all backups and all WAL are kept, so the repository grows "
                   "for ever");
     else if (!conf->expire_auto)
@@ -242,6 +269,7 @@ static void repository(struct check *k, struct open_repo *o)
     check_say(k, CHECK_OK, "repository", o->name, NULL, "%s, %s",
               repo_encrypted(o->repo) ? "encrypted, its key opens" : "not encrypted",
               o->required ? "required" : "optional");
+    key_slots(k, o->name, o->repo);
     store(k, o->name, o->repo);
     identity(k, o->name, o->repo);
     if (backups_list(o->repo, &backups, broken, &reader, &err) != 0)

@@ -197,6 +197,11 @@ int repo_config_secrets(struct repo_config *r, struct err *err) MUST_CHECK;
  */
 int repo_config_s3_keys(struct repo_config *r, struct err *err) MUST_CHECK;
 
+/* The text of a file that holds a secret, without the end of its line: new memory, to be freed with
+ * secret_free(). Empty or not text: ERR_KEY. */
+int config_read_secret(const char *path, char **out, struct err *err) MUST_CHECK;
+void secret_free(char **text); /* wipes it */
+
 /* The level to use: the repository's, else the cluster's. */
 int config_compress_level(const struct repo_config *r, const struct cluster_config *cluster);
 

@@ -81,17 +81,20 @@ static struct repo_options options_of(const struct config *c, const struct clust
     };
 }
 
+int config_key_secret(struct repo_config *r, struct key_secret *out, struct err *err)
+{
+    TRY(repo_config_secrets(r, err));
+    if (r->cipher_key_file != NULL)
+        out->key_file = r->cipher_key_file;
+    else
+        out->passphrase = r->cipher_pass;
+    return 0;
+}
+
 /* Secrets are read only where the way of opening may need them. */
 static int fill_secret(struct repo_config *r, struct repo_options *o, struct err *err)
 {
-    if (!o->encrypted)
-        return 0;
-    TRY(repo_config_secrets(r, err));
-    if (r->cipher_key_file != NULL)
-        o->secret.key_file = r->cipher_key_file;
-    else
-        o->secret.passphrase = r->cipher_pass;
-    return 0;
+    return o->encrypted ? config_key_secret(r, &o->secret, err) : 0;
 }
 
 static int open_or_init(const struct config *c, const struct cluster_config *cluster,

@@ -69,27 +69,30 @@ static void wipe_buf(struct buf *b)
     buf_free(b);
 }
 
-static int from_file(struct repo_config *r, const struct secret *s, struct err *err)
+int config_read_secret(const char *path, char **out, struct err *err)
 {
     AUTO(wipe_buf) struct buf text = BUF_INIT;
 
     buf_reserve(&text, SECRET_MAX); /* never moved while it grows */
-    if (fs_read_file(AT_FDCWD, s->file, SECRET_MAX, &text, err) != 0)
-        return err_context(err, "\"%s_file\" of repository \"%s\"", s->key, r->name);
+    TRY(fs_read_file(AT_FDCWD, path, SECRET_MAX, &text, err));
     if (text.len != 0 && text.p[text.len - 1] == '\n')
         text.len--;
     if (text.len != 0 && text.p[text.len - 1] == '\r')
         text.len--;
     if (text.len == 0)
-        return err_set(err, ERR_KEY, "\"%s_file\" of repository \"%s\": \"%s\" is empty", s->key,
-                       r->name, s->file);
+        return err_set(err, ERR_KEY, "\"%s\" is empty", path);
     if (memchr(text.p, '\0', text.len) != NULL)
         return err_set(err, ERR_KEY,
-                       "\"%s_file\" of repository \"%s\": \"%s\" is not text (a binary key goes "
-                       "into \"cipher_key_file\")",
-                       s->key, r->name, s->file);
+                       "\"%s\" is not text (a binary key goes into \"cipher_key_file\")", path);
+    *out = xstrndup(text.p, text.len);
+    return 0;
+}
+
+static int from_file(struct repo_config *r, const struct secret *s, struct err *err)
+{
+    if (config_read_secret(s->file, s->value, err) != 0)
+        return err_context(err, "\"%s_file\" of repository \"%s\"", s->key, r->name);
     look_at_mode(r, s->file);
-    *s->value = xstrndup(text.p, text.len);
     return 0;
 }
 

@@ -3,6 +3,7 @@
 #define PGBR_REPO_REPO_FORM_H
 
 #include "repo/descriptor.h"
+#include "repo/object.h"
 #include "repo/repo.h"
 
 struct repo {
@@ -27,6 +28,13 @@ enum { SMALL_BODY_MAX = 1 << 20 };
 
 /* Takes the store. */
 struct repo *repo_new(struct store *store, const struct repo_options *o);
+
+/* Objects of a kind that is always plain, whose label is their key. */
+int repo_read_plain(struct store *store, const char *key, enum object_kind kind,
+                    const uint8_t repo_id[8], struct buf *body, struct err *err) MUST_CHECK;
+int repo_put_plain(struct store *store, const char *key, enum object_kind kind,
+                   const uint8_t repo_id[REPO_ID_SIZE], const struct buf *body,
+                   struct err *err) MUST_CHECK;
 
 /* The bytes of the descriptor's body. ERR_NOT_FOUND. */
 int repo_read_descriptor(struct store *store, struct buf *body, struct err *err) MUST_CHECK;

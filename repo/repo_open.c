@@ -10,15 +10,12 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
-#include "repo/object.h"
+#include "repo/key_slots.h"
 #include "repo/repo_form.h"
 #include "repo/state.h"
 
-enum { SLOTS_TRIED_MAX = 32 };
-
-/* Reads an object of a kind that is always plain, whose label is its key. */
-static int read_plain(struct store *store, const char *key, enum object_kind kind,
-                      const uint8_t repo_id[8], struct buf *body, struct err *err)
+int repo_read_plain(struct store *store, const char *key, enum object_kind kind,
+                    const uint8_t repo_id[8], struct buf *body, struct err *err)
 {
     AUTO(coder_free) struct coder *coder = NULL;
 
@@ -26,9 +23,22 @@ static int read_plain(struct store *store, const char *key, enum object_kind kin
     return object_get_small(store, key, kind, repo_id, coder, CHUNK_TEXT, body, err);
 }
 
+int repo_put_plain(struct store *store, const char *key, enum object_kind kind,
+                   const uint8_t repo_id[REPO_ID_SIZE], const struct buf *body, struct err *err)
+{
+    AUTO(coder_free) struct coder *coder = NULL;
+    struct object_head head = {.kind = kind};
+
+    memcpy(head.label, key, strlen(key) + 1);
+    memcpy(head.repo_id, repo_id, sizeof head.repo_id);
+    TRY(coder_new(&coder, NULL, key, 1, err));
+    return object_put_small(store, key, STORE_CREATE_ONLY, &head, coder, CHUNK_TEXT, CHUNK_PUBLIC,
+                            body->p, body->len, err);
+}
+
 int repo_read_descriptor(struct store *store, struct buf *body, struct err *err)
 {
-    if (read_plain(store, name_descriptor(), OBJECT_DESCRIPTOR, NULL, body, err) == 0)
+    if (repo_read_plain(store, name_descriptor(), OBJECT_DESCRIPTOR, NULL, body, err) == 0)
         return 0;
     if (err->code != ERR_NOT_FOUND)
         return -1;
@@ -58,10 +68,10 @@ static int try_slot(void *ctx, const struct store_entry *entry, struct err *err)
     struct err why = {0};
 
     (void)err;
-    if (entry->is_prefix || s->seen == SLOTS_TRIED_MAX)
+    if (entry->is_prefix || s->seen == KEY_SLOTS_MAX)
         return 0;
     s->seen++;
-    if (read_plain(s->store, entry->key, OBJECT_KEY_SLOT, NULL, &body, &why) == 0) {
+    if (repo_read_plain(s->store, entry->key, OBJECT_KEY_SLOT, NULL, &body, &why) == 0) {
         if (key_slot_open(body.p, body.len, s->secret, s->key, s->id, &why) == 0)
             return SLOT_OPENED;
         err_context(&why, "object \"%s\"", entry->key);
@@ -170,7 +180,7 @@ static int read_features(struct repo *r, struct err *err)
     TRY(repo_last_key(r->store, "features/", &key, &found, err));
     if (!found)
         return 0;
-    TRY(read_plain(r->store, buf_text(&key), OBJECT_DESCRIPTOR, r->id, &body, err));
+    TRY(repo_read_plain(r->store, buf_text(&key), OBJECT_DESCRIPTOR, r->id, &body, err));
     if (descriptor_parse(body.p, body.len, &d, err) != 0)
         return err_context(err, "object \"%s\"", buf_text(&key));
     if (d.encrypted != r->encrypted || memcmp(d.repo_id, r->id, REPO_ID_SIZE) != 0)
