@@ -22,8 +22,9 @@
 #   s3_client COMMAND... make-bucket, policy, put, get, list, delete: see s3_client.py
 #   s3_user NAME         makes a user with no rights of its own; sets $user_key and $user_secret
 #
-#   proxy_start          starts wire_proxy.py before the server, with the same certificate; sets
-#                        $proxy (host:port). It only passes on until it is told otherwise
+#   proxy_start [PEM]    starts wire_proxy.py before the server, with the same certificate or another
+#                        one (elsewhere.pem is for another name); sets $proxy (host:port). It only passes
+#                        on until it is told otherwise
 #   proxy_does JSON      what it does from now on: see wire_proxy.py
 #   proxy_faults         prints how many faults it has injected since it was started
 #   proxy_requests REGEX prints how many requests matched, as lines "METHOD TARGET STATUS FAULT"
@@ -96,7 +97,7 @@ proxy_start() {
     local dir=$work/proxy
     mkdir -p "$dir"
     python3 -B -W ignore::DeprecationWarning "$lib/wire_proxy.py" --to "$s3_http" \
-        --tls "$s3_dir/tls/server.pem" --dir "$dir" >"$work/log/proxy.log" 2>&1 5>&- 6>&- &
+        --tls "${1:-$s3_dir/tls/server.pem}" --dir "$dir" >"$work/log/proxy.log" 2>&1 5>&- 6>&- &
     wait_for 30 test -s "$dir/port"
     proxy=localhost:$(cat "$dir/port")
 }

@@ -38,8 +38,16 @@ while len(held) < int(sys.argv[1]):
 print(*[s.getsockname()[1] for s in held])
 END
 }
-# A private authority and the server's certificate for localhost and 127.0.0.1. Another authority is
-# made that signed nothing: the wrong one.
+certificate() { # FILE NAMES
+    openssl req -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -subj "/CN=pgbr test $1" \
+        -keyout "$1.key" -out "$1.csr"
+    printf '%s\n' "subjectAltName=$2" 'extendedKeyUsage=serverAuth' >"$1.ext"
+    openssl x509 -req -in "$1.csr" -CA ca.crt -CAkey ca.key -CAcreateserial -days 30 \
+        -extfile "$1.ext" -out "$1.crt"
+    cat "$1.crt" "$1.key" >"$1.pem"
+}
+# A private authority, and its certificates: the server's for localhost and 127.0.0.1, and one for
+# another name. Another authority is made that signed nothing: the wrong one.
 certificates() {
     local name
     mkdir -p "$dir/tls"
@@ -49,13 +57,8 @@ certificates() {
             -subj "/CN=pgbr test $name" -addext basicConstraints=critical,CA:TRUE \
             -addext keyUsage=critical,keyCertSign,cRLSign -keyout "$name.key" -out "$name.crt"
     done
-    openssl req -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -subj "/CN=localhost" \
-        -keyout server.key -out server.csr
-    printf '%s\n' 'subjectAltName=DNS:localhost,DNS:*.localhost,IP:127.0.0.1' \
-        'extendedKeyUsage=serverAuth' >extensions
-    openssl x509 -req -in server.csr -CA ca.crt -CAkey ca.key -CAcreateserial -days 30 \
-        -extfile extensions -out server.crt
-    cat server.crt server.key >server.pem
+    certificate server 'DNS:localhost,DNS:*.localhost,IP:127.0.0.1'
+    certificate elsewhere 'DNS:elsewhere.test'
     cd "$dir"
 }
 configuration() {
