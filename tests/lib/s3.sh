@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# shellcheck disable=SC2154,SC2034
+# shellcheck disable=SC2154,SC2034,SC2120
 #
 # s3.sh - an S3 server for tests, and a proxy before it that injects faults. To be read after pgbr.sh:
 #

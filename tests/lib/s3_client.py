@@ -7,6 +7,7 @@
     put BUCKET KEY [FILE]         standard input by default
     get BUCKET KEY                list BUCKET [PREFIX]: key and size, one a line
     delete BUCKET KEY...
+    put-all BUCKET PREFIX DIR [JOBS]: every file below DIR, JOBS (2) at a time; prints bytes, seconds
 
 Endpoint and credentials are by default what s3.sh exports (PGBR_TEST_S3_*). Exit status 1 and the
 server's answer on standard error when it refuses. wire_proxy.py uses signature() and escape().
@@ -19,6 +20,8 @@ import http.client
 import os
 import ssl
 import sys
+import threading
+import time
 import urllib.parse
 import xml.etree.ElementTree
 
@@ -109,6 +112,34 @@ class Client:
             query["continuation-token"] = token
 
 
+def put_all(told, bucket, prefix, directory, jobs=2):
+    files = [os.path.join(d, n) for d, _, names in os.walk(directory) for n in names]
+    todo, sizes = iter(files), []
+    lock = threading.Lock()
+
+    def work():
+        client = Client(told.endpoint, told.key, told.secret, told.region, told.ca)
+        while True:
+            with lock:
+                path = next(todo, None)
+            if path is None:
+                return
+            with open(path, "rb") as file:
+                body = file.read()
+            client.must("PUT", f"/{bucket}/{prefix}{os.path.relpath(path, directory)}", body=body)
+            sizes.append(len(body))
+    begin = time.monotonic()
+    threads = [threading.Thread(target=work) for _ in range(int(jobs))]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    seconds = time.monotonic() - begin
+    if len(sizes) != len(files):
+        raise SystemExit(f"{len(sizes)} of {len(files)} files were stored")
+    print(sum(sizes), f"{seconds:.2f}")
+
+
 def main():
     env = os.environ.get
     parser = argparse.ArgumentParser()
@@ -133,6 +164,8 @@ def main():
             client.must("PUT", f"{place}/{told.rest[0]}", body=file.read())
     elif told.command == "get":
         sys.stdout.buffer.write(client.must("GET", f"{place}/{told.rest[0]}"))
+    elif told.command == "put-all":
+        put_all(told, told.bucket, *told.rest)
     elif told.command == "list":
         for key, size in client.list(told.bucket, *told.rest[:1]):
             print(key, size)
