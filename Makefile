@@ -78,7 +78,7 @@ fuzzers: $(FUZZ)
 unit: $(UNIT)
 	CMOCKA_MESSAGE_OUTPUT=TAP $(PROVE) --exec env $(sort $(UNIT))
 
-server: $B/pgbr pg-versions
+server: $B/pgbr $B/tests/unit/repo/test_store_s3 pg-versions
 	PGBR=$(abspath $B)/pgbr $(PROVE) $(or $(T),tests/server)
 
 # Two programs: one that can be killed at named points, and the usual one that has to cope with it.
