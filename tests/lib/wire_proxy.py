@@ -428,12 +428,13 @@ class Visit:
         if gate:
             gate.answer(reply)
         blocks = self.body(request, reply)
-        chunked = reply.headers.pop("transfer-encoding", None)
-        if fault or gate or chunked: # what has to be seen whole is small, or broken anyway
+        chunked = "transfer-encoding" in reply.headers
+        if fault or gate or chunked:  # what has to be seen whole is small, or broken anyway
             whole = b"".join(blocks)
             if gate and gate.clock:
                 whole = shifted(whole, gate.clock)
             if chunked:
+                del reply.headers["transfer-encoding"]
                 reply.headers["content-length"] = str(len(whole))
             blocks = [whole[i:i + BLOCK] for i in range(0, len(whole), BLOCK)]
             if fault:

@@ -12,6 +12,9 @@ is "$(s3_client list pgbr)" 'a/1 6' 'and lists it'
 fails 1 SignatureDoesNotMatch 'a wrong secret is refused' s3_client --secret wrong list pgbr
 fails 1 'certificate' 'a wrong authority is refused' s3_client --ca "$s3_wrong_ca" list pgbr
 
+proxy_start
+is "$(s3_client --endpoint "https://$proxy" list pgbr)" 'a/1 6' 'the proxy passes on what it gets'
+
 # One line for each case: what the client saw of a PUT and a GET, and whether the server has the object
 # of the PUT. Each fault is told for the next request only.
 cat >cases.py <<'END'
@@ -57,7 +60,6 @@ for fault in sys.argv[3:]:
 print("chance:", chance(60))
 print("chance:", chance(60))
 END
-proxy_start
 faults=(reset half_sent stall internal slow_down busy skew expired denied not_implemented lost_reply
     silent_reply late truncated half_reply short garbled none)
 python3 -B -W ignore cases.py "$lib" "$proxy" "${faults[@]}" >cases
