@@ -19,6 +19,7 @@ end() {
     trap '' TERM INT EXIT
     # shellcheck disable=SC2046
     kill -KILL $(jobs -p) 2>/dev/null
+    wait
 }
 trap end EXIT
 trap 'exit 0' TERM INT

@@ -17,10 +17,11 @@ JSON object, whenever that file was replaced. Its keys, all of which may be miss
     storm      how many requests in a row a storm refuses (10)
     latency    seconds that each request waits
     bandwidth  bytes per second for each direction, all connections together
-    gate       {"key", "secret", "token", "region", "clock", "ignore": [HEADER]}: the proxy itself checks
-               credentials, token, region, clock and signature as AWS does and signs anew for the
-               server, with the credentials of the PGBR_TEST_S3_ variables. clock is how many seconds
-               the server's clock is ahead; headers to ignore never reach the server
+    gate       {"key", "secret", "token", "region", "clock", "ignore": [HEADER]}: the proxy checks
+               credentials, token, region, clock and signature as AWS does (and that a list of
+               deletions has a checksum) and signs anew for the server, with the credentials of the
+               PGBR_TEST_S3_ variables. clock is how many seconds the server's clock is ahead; headers
+               to ignore never reach the server
 
 Faults before the server sees the whole request:
     reset, half_sent (reset when half the body went through), stall (silence, then reset),
@@ -260,6 +261,9 @@ class Gate:
         if not set(must) <= set(names) or headers["x-amz-date"][:8] != day or given != \
                 s3_client.signature(method, target, headers, names, self.told["secret"], region):
             raise Refused(403, "SignatureDoesNotMatch", "")
+        if method == "POST" and "content-md5" not in names and not any(
+                n.startswith("x-amz-checksum-") for n in names):
+            raise Refused(400, "InvalidRequest", "")
 
     def sign(self, request, line):
         headers = request.headers

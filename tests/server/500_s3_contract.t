@@ -17,8 +17,9 @@ contract() { # NAME [VARIABLE=VALUE...]
 s3_start
 proxy_start
 contract 'over TLS'
-proxy_does '{"rules": [{"match": "^PUT", "header": "if-none-match", "fault": "not_implemented", "times": -1}]}'
-contract 'where conditional PUT is refused' PGBR_TEST_S3_ENDPOINT="$proxy"
+proxy_does '{"rules": [{"match": "^PUT", "header": "if-none-match", "fault": "not_implemented", "times": -1},
+    {"match": "^POST .*[?]delete", "fault": "not_implemented", "times": -1}]}'
+contract 'where conditional PUT and lists of deletions are refused' PGBR_TEST_S3_ENDPOINT="$proxy"
 proxy_does '{"gate": {"key": "TEMPKEY", "secret": "temporary", "clock": 5000, "ignore": ["if-none-match"]}}'
 contract 'where it is ignored, and the clock differs by more than signatures may' \
     PGBR_TEST_S3_ENDPOINT="$proxy" PGBR_TEST_S3_KEY=TEMPKEY PGBR_TEST_S3_SECRET=temporary
