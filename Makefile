@@ -2,7 +2,8 @@
 # make test            everything a change must pass; ends with "N passed, N failed, N skipped"
 # make                 build/release/pgbr
 # make install         DESTDIR= PREFIX=/usr/local
-# make unit server     tests without, and with, a PostgreSQL server; T=tests/server/x.t for one
+# make unit server     tests without, and with, a PostgreSQL server; T=tests/server/x.t for one;
+#                      FAULTS=60 SEED=: faults on the wire to S3, and which
 # make crash           ROUNDS=5 SEED=: kill pgbr anywhere, then look what is left
 # make fuzz            SECONDS=5 for each parser
 # make asan tsan       the tests under sanitizers, each in its own folder
