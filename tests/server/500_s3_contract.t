@@ -25,5 +25,7 @@ contract 'where it is ignored, and the clock differs by more than signatures may
     PGBR_TEST_S3_ENDPOINT="$proxy" PGBR_TEST_S3_KEY=TEMPKEY PGBR_TEST_S3_SECRET=temporary
 proxy_does '{"seed": 1, "rate": 0.05, "faults": 1000, "storm": 3, "stall": 1}'
 contract 'while requests fail' PGBR_TEST_S3_ENDPOINT="$proxy"
+proxy_does '{"seed": 1, "rate": 0.3, "faults": 500, "kinds": ["lost_reply"]}'
+contract 'while replies are lost after success' PGBR_TEST_S3_ENDPOINT="$proxy"
 diag "$(proxy_requests .) requests, $(proxy_faults) faults"
 done_testing

@@ -101,17 +101,31 @@ wrong() { # PATTERN NAME [--s3 'KEY: VALUE']...
 }
 wrong 'certificate' 'a wrong authority' --s3 "storage_ca_file: $s3_wrong_ca"
 wrong 'certificate' 'no private authority' --s3 'storage_ca_file: '
-wrong 'no-such-ca|No such file|cannot be read' 'an authority file that is missing' \
-    --s3 "storage_ca_file: $work/no-such-ca.crt"
-wrong 'InvalidAccessKeyId|access key' 'an unknown key' --s3 's3_key: NOBODY'
-wrong 'SignatureDoesNotMatch|secret' 'a wrong secret' --s3 's3_key_secret: wrongsecret'
-wrong 'bucket "nowhere"|NoSuchBucket' 'a wrong bucket' --s3 's3_bucket: nowhere'
-wrong 'SSL|TLS|https' 'an endpoint without TLS' --s3 "s3_endpoint: $s3_http"
-wrong 'refused|connect' 'an endpoint where nobody listens' --s3 's3_endpoint: localhost:1'
-wrong 'resolve' 'an endpoint that has no address' --s3 's3_endpoint: no-such-host.invalid'
+wrong 'storage_ca_file' 'an authority file that is missing' --s3 "storage_ca_file: $work/no-such-ca.crt"
+wrong 'InvalidAccessKeyId.*s3_key' 'an unknown key' --s3 's3_key: NOBODY'
+wrong 'SignatureDoesNotMatch.*s3_key_secret' 'a wrong secret' --s3 's3_key_secret: wrongsecret'
+wrong 'bucket "nowhere"' 'a wrong bucket' --s3 's3_bucket: nowhere'
 wrong 'init' 'a wrong path' --s3 'path: /elsewhere'
 proxy_start "$s3_dir/tls/elsewhere.pem"
-wrong 'certificate|name' 'a certificate for another name' --s3 "s3_endpoint: $proxy"
+wrong 'certificate.*name' 'a certificate for another name' --s3 "s3_endpoint: $proxy"
+
+# What may pass is tried for half a minute first: all at the same time.
+declare -A passing=([s3_http]="s3_endpoint: $s3_http" [nobody]='s3_endpoint: localhost:1'
+    [nowhere]='s3_endpoint: no-such-host.invalid')
+declare -A said=([s3_http]='SSL|TLS' [nobody]="connect" [nowhere]='resolve')
+for name in "${!passing[@]}"; do
+    s3_config --cipher 'a passphrase' --s3 "${passing[$name]}" --top "# $name" main
+    mv "$config" "$name.yml"
+    as_owner "$PGBR" -c "$work/$name.yml" list main >"$name.out" 2>&1 &
+done
+for name in "${!passing[@]}"; do
+    ended() {
+        grep -q ERROR "$name.out"
+    }
+    wait_for 60 ended
+    like "$(cat "$name.out")" "ERROR.*(${said[$name]})" "${passing[$name]} is told"
+    is "$(grep -c ERROR "$name.out")" 1 "${passing[$name]}: one error"
+done
 cp right.yml "$config"
 ok 'the right configuration works still' pgbr verify main
 done_testing
