@@ -87,27 +87,26 @@ s3_client put pgbr "$victim" kept
 ok 'all is well when it is back' pgbr verify main
 
 # ---- what is configured wrongly, and what must be said
-cp "$config" right.yml
-wrong() { # PATTERN NAME [--s3 'KEY: VALUE']...
-    local pattern=$1 name=$2
-    shift 2
+wrong() { # STATUS PATTERN NAME [--s3 'KEY: VALUE']...
+    local status=$1 pattern=$2 name=$3
+    shift 3
     s3_config --cipher 'a passphrase' "$@" main
     rm -rf state
-    fails 1 "$pattern" "$name" pgbr list main
+    fails "$status" "$pattern" "$name" pgbr list main
     is "$(grep -c ERROR <<<"$out")" 1 "$name: one error"
     unlike "$out" "$PGBR_TEST_S3_SECRET|a passphrase|wrongsecret" "$name: no secret is told"
     fails 200 "$pattern" "$name: archive-get does not say that there is no such file" \
         pgbr archive-get main 000000010000000000000001 "$work/got"
 }
-wrong 'certificate' 'a wrong authority' --s3 "storage_ca_file: $s3_wrong_ca"
-wrong 'certificate' 'no private authority' --s3 'storage_ca_file: '
-wrong 'storage_ca_file' 'an authority file that is missing' --s3 "storage_ca_file: $work/no-such-ca.crt"
-wrong 'InvalidAccessKeyId.*s3_key' 'an unknown key' --s3 's3_key: NOBODY'
-wrong 'SignatureDoesNotMatch.*s3_key_secret' 'a wrong secret' --s3 's3_key_secret: wrongsecret'
-wrong 'bucket "nowhere"' 'a wrong bucket' --s3 's3_bucket: nowhere'
-wrong 'init' 'a wrong path' --s3 'path: /elsewhere'
+wrong 1 'certificate' 'a wrong authority' --s3 "storage_ca_file: $s3_wrong_ca"
+wrong 1 'certificate' 'no private authority' --s3 'storage_ca_file: '
+wrong 2 'storage_ca_file' 'an authority file that is missing' --s3 "storage_ca_file: $work/no-such-ca.crt"
+wrong 1 'InvalidAccessKeyId.*s3_key' 'an unknown key' --s3 's3_key: NOBODY'
+wrong 1 'SignatureDoesNotMatch.*s3_key_secret' 'a wrong secret' --s3 's3_key_secret: wrongsecret'
+wrong 2 'bucket "nowhere"' 'a wrong bucket' --s3 's3_bucket: nowhere'
+wrong 1 'init' 'a wrong path' --s3 'path: /elsewhere'
 proxy_start "$s3_dir/tls/elsewhere.pem"
-wrong 'certificate.*name' 'a certificate for another name' --s3 "s3_endpoint: $proxy"
+wrong 1 'certificate.*name' 'a certificate for another name' --s3 "s3_endpoint: $proxy"
 
 # What may pass is tried for half a minute first: all at the same time.
 declare -A passing=([s3_http]="s3_endpoint: $s3_http" [nobody]='s3_endpoint: localhost:1'
@@ -126,6 +125,10 @@ for name in "${!passing[@]}"; do
     like "$(cat "$name.out")" "ERROR.*(${said[$name]})" "${passing[$name]} is told"
     is "$(grep -c ERROR "$name.out")" 1 "${passing[$name]}: one error"
 done
-cp right.yml "$config"
+
+s3_config --cipher 'a passphrase' --s3 "s3_endpoint: http://$s3_http" main
+ok 'without TLS, where that is asked for' pgbr list main
+like "$out" 'WARNING.*in clear' 'with a warning'
+s3_config --cipher 'a passphrase' main
 ok 'the right configuration works still' pgbr verify main
 done_testing
