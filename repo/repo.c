@@ -27,6 +27,7 @@ void repo_close(struct repo **r)
 {
     if (*r == NULL)
         return;
+    repo_save_proofs(*r);
     store_close(&(*r)->store);
     free((*r)->name);
     free((*r)->cluster);
