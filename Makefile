@@ -2,7 +2,8 @@
 # make test            everything a change must pass; ends with "N passed, N failed, N skipped"
 # make                 build/release/pgbr
 # make install         DESTDIR= PREFIX=/usr/local
-# make unit server     tests without, and with, a PostgreSQL server; T=tests/server/x.t for one
+# make unit server     tests without, and with, a PostgreSQL server; T=tests/server/x.t for one;
+#                      FAULTS=60 SEED=: faults on the wire to S3, and which
 # make model           every interleaving of the protocols by which hosts share a repository
 # make crash           ROUNDS=5 SEED=: kill pgbr anywhere, then look what is left
 # make fuzz            SECONDS=5 for each parser
@@ -79,7 +80,7 @@ fuzzers: $(FUZZ)
 unit: $(UNIT)
 	CMOCKA_MESSAGE_OUTPUT=TAP $(PROVE) --exec env $(sort $(UNIT))
 
-server: $B/pgbr pg-versions
+server: $B/pgbr $B/tests/unit/repo/test_store_s3 pg-versions
 	PGBR=$(abspath $B)/pgbr $(PROVE) $(or $(T),tests/server)
 
 model:

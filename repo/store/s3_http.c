@@ -232,15 +232,13 @@ static size_t on_read(char *to, size_t size, size_t n, void *ctx)
     return len;
 }
 
-/* When a kept connection turns out to be closed, libcurl sends the request again over a new one. */
+/* When a kept connection turns out to be closed, libcurl would send the request again by itself. The
+ * first one may have arrived, and a create-only PUT would then meet its own object without knowing
+ * it: so whoever repeats a request is the one who remembers that (see s3_answer.uncertain). */
 static int on_seek(void *ctx, curl_off_t offset, int origin)
 {
-    struct exchange *x = ctx;
-
-    if (origin != SEEK_SET || offset < 0 || (uint64_t)offset > x->request->body_len)
-        return CURL_SEEKFUNC_FAIL;
-    x->sent = (size_t)offset;
-    return CURL_SEEKFUNC_OK;
+    (void)ctx, (void)offset, (void)origin;
+    return CURL_SEEKFUNC_FAIL;
 }
 
 static int on_progress(void *ctx, curl_off_t a, curl_off_t b, curl_off_t c, curl_off_t d)
@@ -319,7 +317,6 @@ static void set_request(struct exchange *x, CURL *h, struct curl_slist *headers)
         lib->curl_easy_setopt(h, CURLOPT_READFUNCTION, on_read);
         lib->curl_easy_setopt(h, CURLOPT_READDATA, x);
         lib->curl_easy_setopt(h, CURLOPT_SEEKFUNCTION, on_seek);
-        lib->curl_easy_setopt(h, CURLOPT_SEEKDATA, x);
     }
     if (strcmp(r->method, "HEAD") == 0)
         lib->curl_easy_setopt(h, CURLOPT_NOBODY, 1L); /* or it would wait for a body */
