@@ -177,6 +177,25 @@ static bool on_its_way(const struct spool *s, const char *file)
     return fs_exists(s->dir, name);
 }
 
+/* What does not arrive is given up by all: the owner then stops fetching, and no other call waits for
+ * a connection that hangs. What is complete stays. */
+static void drop_unfinished(const struct spool *s)
+{
+    int fd = openat(s->dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    DIR *d = fd >= 0 ? fdopendir(fd) : NULL;
+
+    if (d == NULL) {
+        fd_close(&fd);
+        return;
+    }
+    log_warning("segments that are fetched ahead do not arrive: no longer waited for");
+    for (struct dirent *e; (e = readdir(d)) != NULL;)
+        if (strlen(e->d_name) > WAL_SEGMENT_NAME - 1 &&
+            strcmp(e->d_name + WAL_SEGMENT_NAME - 1, part) == 0)
+            unlinkat(s->dir, e->d_name, 0);
+    closedir(d);
+}
+
 bool spool_take(struct spool *s, const char *file, const struct wal_identity *id, const char *to,
                 int to_fd)
 {
@@ -188,8 +207,12 @@ bool spool_take(struct spool *s, const char *file, const struct wal_identity *id
 
         if (fd >= 0)
             return move(s, fd, file, id, to, to_fd);
-        if (!coming || clock_monotonic_us() > end)
+        if (!coming)
             return false;
+        if (clock_monotonic_us() > end) {
+            drop_unfinished(s);
+            return false;
+        }
         if (step % ALIVE_EVERY == 0 && spool_own(s))
             return false;
         clock_sleep_ms(WAIT_STEP_MS);

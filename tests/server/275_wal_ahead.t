@@ -74,7 +74,8 @@ fails 1 'stored already with other content' 'a file that was replaced is not con
     in_data pgbr archive-push main "pg_wal/${names[3]}"
 cp -p "$work/kept" "main/pg_wal/${names[3]}"
 [ "$run_as" = "$(id -un)" ] || chown "$run_as" "main/pg_wal/${names[3]}"
-ok 'the right one is' pushed_before "${names[3]}"
+ok 'the right one is pushed' in_data pgbr archive-push main "pg_wal/${names[3]}"
+ok 'those behind it are still remembered' pushed_before "${names[4]}"
 
 # what the state directory says is not enough
 printf 'x' | dd of=state/main.ahead bs=1 seek=200 conv=notrunc status=none
