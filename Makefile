@@ -78,7 +78,7 @@ units: $(UNIT)
 fuzzers: $(FUZZ)
 
 unit: $(UNIT)
-	CMOCKA_MESSAGE_OUTPUT=TAP $(PROVE) --exec env $(sort $(UNIT))
+	CMOCKA_MESSAGE_OUTPUT=TAP $(PROVE) --exec env $(sort $(filter-out %/test_store_s3,$(UNIT)))
 
 server: $B/pgbr $B/tests/unit/repo/test_store_s3 pg-versions
 	PGBR=$(abspath $B)/pgbr $(PROVE) $(or $(T),tests/server)
