@@ -20,6 +20,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "repo/wal_object.h"
+#include "wal/pin.h"
 #include "wal/source.h"
 
 enum { GET_THREADS = 2, PAUSE_MIN_MS = 250, PAUSE_MAX_MS = 10000 };
@@ -177,6 +178,7 @@ static int fetch(const struct config *c, const struct cluster_config *cluster, c
         pause = MIN_OF(pause * 2, (unsigned)PAUSE_MAX_MS);
         TRY(reopen(c, cluster, repo, &repos, err));
     }
+    pin_renew(c->state_dir, cluster->name, &repos);
     return 0;
 }
 
