@@ -38,8 +38,7 @@ static void retention(struct check *k, const char *name, const struct repo_confi
     const char *plural = conf->retention_full == 1 ? "" : "s";
 
     if (!expiry_configured(conf))
-        check_say(k, CHECK_WARNING, "retention", name,
-                  "set \"retention_full\", or watch the disk",
+        check_say(k, CHECK_WARNING, "retention", name, "set \"retention_full\", or watch the disk",
                   "none is configured: all backups and all WAL are kept, so the repository grows "
                   "for ever");
     else if (!conf->expire_auto)

@@ -72,8 +72,8 @@ static void apply_retention(struct app *app, const struct cluster_config *cluste
     AUTO(expire_made_free) struct expire_made made = {0};
     struct err err = {0};
 
-    if (config_repo(app->config, cluster, repo_name(repo), &conf, &err) != 0 ||
-        !conf.expire_auto || !expiry_configured(&conf))
+    if (config_repo(app->config, cluster, repo_name(repo), &conf, &err) != 0 || !conf.expire_auto ||
+        !expiry_configured(&conf))
         return;
     if (expiry_run(app, &conf, repo, NULL, false, &made, &err) == 0) {
         for (size_t i = 0; i < made.n_backups; i++)

@@ -17,9 +17,9 @@ struct lease_terms {
     const char *base;           /* label or NULL */
     const char *const *adopted; /* set labels */
     size_t n_adopted;
-    uint64_t wal_lsn; /* WAL from here on is needed, on whatever timeline; 0: not known yet */
     const char *host; /* for people */
     uint32_t pid;
+    uint64_t wal_lsn; /* WAL from here on is needed, on whatever timeline; 0: not known yet */
 };
 struct lease;
 /* PUT create-only (a label that exists is refused), then renewed by a thread of its own every

@@ -31,9 +31,9 @@ void pin_remember(const char *state_dir, const char *cluster, const char *data_d
     AUTO(mem_free) char *real = realpath(data_dir, NULL);
     AUTO(mem_free) char *path = note_path(state_dir, cluster, real != NULL ? real : data_dir);
     AUTO(mem_free)
-    char *text = xasprintf("%s %s %s %016" PRIx64 " %u %u %" PRId64 "\n", pin->repo, pin->set,
-                           pin->base, pin->id.system_id, pin->id.major, pin->id.timeline,
-                           pin->made_us);
+    char *text =
+        xasprintf("%s %s %s %016" PRIx64 " %u %u %" PRId64 "\n", pin->repo, pin->set, pin->base,
+                  pin->id.system_id, pin->id.major, pin->id.timeline, pin->made_us);
     struct err err = {0};
 
     if (fs_mkdirs(state_dir, 0700, &err) != 0 ||
