@@ -114,6 +114,38 @@ static void the_example_of_the_documents_loads(void **state)
     assert_int_equal(c->n_jobs, 3);
 }
 
+/* The two reference strategies, ready to use. */
+static void the_strategies_of_the_documents_load(void **state)
+{
+    static const struct {
+        const char *path;
+        enum config_repo_type type;
+        enum config_retention by;
+        unsigned keep;
+        size_t notes; /* "bundle: y" has one */
+    } files[] = {
+        {"docs/examples/local.yml", CONFIG_REPO_POSIX, CONFIG_RETENTION_COUNT, 2, 0},
+        {"docs/examples/minio.yml", CONFIG_REPO_S3, CONFIG_RETENTION_TIME, 14, 1},
+    };
+    (void)state;
+
+    for (size_t i = 0; i < LENGTH(files); i++) {
+        AUTO(config_free) struct config *c = NULL;
+        struct err err = {0};
+
+        OK(config_load(files[i].path, &c, &err), &err);
+        assert_int_equal(c->n_notes, files[i].notes);
+        assert_int_equal(c->n_repos, 1);
+        assert_int_equal(c->repos[0].type, files[i].type);
+        assert_int_equal(c->repos[0].retention_full_type, files[i].by);
+        assert_int_equal(c->repos[0].retention_full, files[i].keep);
+        assert_true(c->repos[0].expire_auto);
+        assert_true(c->repos[0].storage_verify_tls);
+        assert_int_equal(c->n_clusters, 1);
+        assert_true(c->n_jobs >= 2);
+    }
+}
+
 static struct repo_config repo_of(const char *keys)
 {
     AUTO(config_free) struct config *c = NULL;
@@ -265,6 +297,7 @@ int main(void)
         cmocka_unit_test(others_reading_a_secret_is_a_warning),
         cmocka_unit_test(a_host_finds_itself_in_an_inventory),
         cmocka_unit_test(the_example_of_the_documents_loads),
+        cmocka_unit_test(the_strategies_of_the_documents_load),
         cmocka_unit_test(the_repositorys_own_variable_wins),
         cmocka_unit_test(the_common_variable_is_the_last_resort),
         cmocka_unit_test(a_secret_file_is_read_without_its_line_end),
