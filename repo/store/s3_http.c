@@ -232,17 +232,6 @@ static size_t on_read(char *to, size_t size, size_t n, void *ctx)
     return len;
 }
 
-/* When a kept connection turns out to be closed, libcurl sends the request again over a new one. */
-static int on_seek(void *ctx, curl_off_t offset, int origin)
-{
-    struct exchange *x = ctx;
-
-    if (origin != SEEK_SET || offset < 0 || (uint64_t)offset > x->request->body_len)
-        return CURL_SEEKFUNC_FAIL;
-    x->sent = (size_t)offset;
-    return CURL_SEEKFUNC_OK;
-}
-
 static int on_progress(void *ctx, curl_off_t a, curl_off_t b, curl_off_t c, curl_off_t d)
 {
     struct exchange *x = ctx;
@@ -306,6 +295,8 @@ static void set_callbacks(struct exchange *x, CURL *h)
     lib->curl_easy_setopt(h, CURLOPT_XFERINFODATA, x);
 }
 
+/* There is no way to rewind, on purpose: when a kept connection breaks, libcurl would send the body
+ * a second time without a word, and a PUT that took effect already would look like another's. */
 static void set_request(struct exchange *x, CURL *h, struct curl_slist *headers)
 {
     const struct s3_lib *lib = x->pool->lib;
@@ -318,8 +309,6 @@ static void set_request(struct exchange *x, CURL *h, struct curl_slist *headers)
         lib->curl_easy_setopt(h, CURLOPT_INFILESIZE_LARGE, (curl_off_t)r->body_len);
         lib->curl_easy_setopt(h, CURLOPT_READFUNCTION, on_read);
         lib->curl_easy_setopt(h, CURLOPT_READDATA, x);
-        lib->curl_easy_setopt(h, CURLOPT_SEEKFUNCTION, on_seek);
-        lib->curl_easy_setopt(h, CURLOPT_SEEKDATA, x);
     }
     if (strcmp(r->method, "HEAD") == 0)
         lib->curl_easy_setopt(h, CURLOPT_NOBODY, 1L); /* or it would wait for a body */
