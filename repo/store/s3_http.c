@@ -326,12 +326,29 @@ static struct curl_slist *header_list(const struct s3_lib *lib, const struct htt
     return list;
 }
 
+/* Certificates go wrong in few ways; each has its own cure. */
 static int certificate(const struct exchange *x, struct err *err)
 {
-    return err_set(err, ERR_FAILED,
-                   "the server's certificate is refused: %s (a private authority is named with "
-                   "\"storage_ca_file\"; the name in the certificate must be that of the endpoint)",
-                   x->message);
+    static const struct {
+        const char *part, *advice;
+    } ways[] = {
+        {"expired", "the server needs a new one, unless this host's clock is ahead"},
+        {"not yet valid", "this host's clock is behind, or the server's certificate is too new"},
+        {"subject name",
+         "the server's certificate is for other names than \"s3_endpoint\"; in host "
+         "style it must be for the bucket's too: see \"s3_uri_style\""},
+        {"issuer", "a private authority is named with \"storage_ca_file\""},
+        {"self", "a private authority is named with \"storage_ca_file\""},
+    };
+    const char *advice = "see \"storage_ca_file\"";
+
+    for (size_t i = 0; i < LENGTH(ways); i++)
+        if (strstr(x->message, ways[i].part) != NULL) {
+            advice = ways[i].advice;
+            break;
+        }
+    return err_set(err, ERR_FAILED, "the server's certificate is refused: %s (%s)", x->message,
+                   advice);
 }
 
 static int judge(const struct exchange *x, CURLcode code, struct err *err)
@@ -348,6 +365,13 @@ static int judge(const struct exchange *x, CURLcode code, struct err *err)
         return certificate(x, err);
     case CURLE_SSL_CACERT_BADFILE:
         return err_set(err, ERR_CONFIG, "\"storage_ca_file\" or \"storage_ca_path\": %s", what);
+    case CURLE_SSL_CONNECT_ERROR:
+        if (strstr(what, "wrong version number") != NULL)
+            return err_set(err, ERR_CONFIG,
+                           "what listens there does not speak TLS: see "
+                           "\"s3_endpoint\" and \"storage_port\" (%s)",
+                           what);
+        return err_set(err, ERR_UNREACHABLE, "%s", what);
     case CURLE_ABORTED_BY_CALLBACK:
         return err_set(err, ERR_INTERRUPTED, "interrupted during a transfer");
     case CURLE_URL_MALFORMAT:
