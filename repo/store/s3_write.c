@@ -108,17 +108,18 @@ static int create_exactly(struct s3 *s, const char *key, const void *data, size_
 {
     AUTO(s3_answer_free) struct s3_answer a = {0};
     struct s3_call c = put_call(key, data, len);
-    struct err why = {0};
-    enum there there = THERE_OTHER;
+    enum there there;
 
     c.create_only = true;
     if (s3_send(s, &c, &a, err) == 0)
         return 0;
     if (err->code != ERR_EXISTS)
         return -1;
-    if (a.uncertain && look(s, key, data, len, &there, &why) == 0 && there == THERE_SAME) {
+    if (a.uncertain) {
         err_clear(err);
-        return 0;
+        TRY(look(s, key, data, len, &there, err));
+        if (there == THERE_SAME)
+            return 0;
     }
     return exists(err);
 }

@@ -378,6 +378,60 @@ static void a_session_token_is_sent_and_signed(void **state)
     end(&f);
 }
 
+/* ---- where requests go ---- */
+
+static void ask_there(const struct s3_options *with, const char *endpoint, const char *request,
+                      const char *host)
+{
+    static const char *const answers[] = {HELLO, NULL};
+    AUTO(mem_free) char *named = NULL, *line = NULL, *place = NULL;
+    struct s3_options o = *with;
+    struct fixture f;
+    struct err err = {0};
+    char dst[8];
+
+    server_start(&f.server, answers);
+    named = xasprintf("http://%s:%u", endpoint, f.server.port);
+    line = xasprintf("Host: %s:%u\r\n", host, f.server.port);
+    place = xasprintf("127.0.0.1:%u", f.server.port);
+    o.endpoint = named;
+    o.host = place;
+    OK(store_s3_open(&f.store, &o, &err), &err);
+    OK(get(&f, 0, 5, dst, &err), &err);
+    asked(&f, 0, request);
+    asked(&f, 0, line);
+    end(&f);
+}
+
+static void the_bucket_is_part_of_the_name_or_of_the_path(void **state)
+{
+    struct s3_options o = {.bucket = "b", .region = "r", .prefix = "/p/q/", .keys = same_keys};
+
+    (void)state;
+    ask_there(&o, "s3.test", "GET /p/q/k ", "b.s3.test");
+    o.path_style = true;
+    ask_there(&o, "s3.test", "GET /b/p/q/k ", "s3.test");
+    o.prefix = "/";
+    ask_there(&o, "s3.test", "GET /b/k ", "s3.test");
+    o.prefix = "/a b@c/d";
+    ask_there(&o, "s3.test", "GET /b/a%20b%40c/d/k ", "s3.test");
+}
+
+static void an_endpoint_that_is_none_is_refused(void **state)
+{
+    static const char *const bad[] = {"",        "https://", "a/b",    "a:0",
+                                      "a:65536", "a:x",      "user@a", "a?b"};
+    struct s3_options o = {.bucket = "b", .region = "r", .prefix = "/", .keys = same_keys};
+    struct store *s;
+    struct err err = {0};
+
+    (void)state;
+    for (size_t i = 0; i < LENGTH(bad); i++) {
+        o.endpoint = bad[i];
+        FAILS(store_s3_open(&s, &o, &err), &err, ERR_CONFIG);
+    }
+}
+
 /* ---- reading ---- */
 
 static void a_store_that_ignores_ranges_is_read_all_the_same(void **state)
@@ -664,6 +718,8 @@ int main(void)
         cmocka_unit_test(expired_keys_are_read_again),
         cmocka_unit_test(keys_that_stay_the_same_are_not_tried_twice),
         cmocka_unit_test(a_session_token_is_sent_and_signed),
+        cmocka_unit_test(the_bucket_is_part_of_the_name_or_of_the_path),
+        cmocka_unit_test(an_endpoint_that_is_none_is_refused),
         cmocka_unit_test(a_store_that_ignores_ranges_is_read_all_the_same),
         cmocka_unit_test(another_part_than_was_asked_for_is_refused),
         cmocka_unit_test(only_the_store_itself_says_that_an_object_is_missing),
