@@ -232,15 +232,6 @@ static size_t on_read(char *to, size_t size, size_t n, void *ctx)
     return len;
 }
 
-/* When a kept connection turns out to be closed, libcurl would send the request again by itself. The
- * first one may have arrived, and a create-only PUT would then meet its own object without knowing
- * it: so whoever repeats a request is the one who remembers that (see s3_answer.uncertain). */
-static int on_seek(void *ctx, curl_off_t offset, int origin)
-{
-    (void)ctx, (void)offset, (void)origin;
-    return CURL_SEEKFUNC_FAIL;
-}
-
 static int on_progress(void *ctx, curl_off_t a, curl_off_t b, curl_off_t c, curl_off_t d)
 {
     struct exchange *x = ctx;
@@ -304,6 +295,8 @@ static void set_callbacks(struct exchange *x, CURL *h)
     lib->curl_easy_setopt(h, CURLOPT_XFERINFODATA, x);
 }
 
+/* There is no way to rewind, on purpose: when a kept connection breaks, libcurl would send the body
+ * a second time without a word, and a PUT that took effect already would look like another's. */
 static void set_request(struct exchange *x, CURL *h, struct curl_slist *headers)
 {
     const struct s3_lib *lib = x->pool->lib;
@@ -316,7 +309,6 @@ static void set_request(struct exchange *x, CURL *h, struct curl_slist *headers)
         lib->curl_easy_setopt(h, CURLOPT_INFILESIZE_LARGE, (curl_off_t)r->body_len);
         lib->curl_easy_setopt(h, CURLOPT_READFUNCTION, on_read);
         lib->curl_easy_setopt(h, CURLOPT_READDATA, x);
-        lib->curl_easy_setopt(h, CURLOPT_SEEKFUNCTION, on_seek);
     }
     if (strcmp(r->method, "HEAD") == 0)
         lib->curl_easy_setopt(h, CURLOPT_NOBODY, 1L); /* or it would wait for a body */
@@ -334,12 +326,29 @@ static struct curl_slist *header_list(const struct s3_lib *lib, const struct htt
     return list;
 }
 
+/* Certificates go wrong in few ways; each has its own cure. */
 static int certificate(const struct exchange *x, struct err *err)
 {
-    return err_set(err, ERR_FAILED,
-                   "the server's certificate is refused: %s (a private authority is named with "
-                   "\"storage_ca_file\"; the name in the certificate must be that of the endpoint)",
-                   x->message);
+    static const struct {
+        const char *part, *advice;
+    } ways[] = {
+        {"expired", "the server needs a new one, unless this host's clock is ahead"},
+        {"not yet valid", "this host's clock is behind, or the server's certificate is too new"},
+        {"subject name",
+         "the server's certificate is for other names than \"s3_endpoint\"; in host "
+         "style it must be for the bucket's too: see \"s3_uri_style\""},
+        {"issuer", "a private authority is named with \"storage_ca_file\""},
+        {"self", "a private authority is named with \"storage_ca_file\""},
+    };
+    const char *advice = "see \"storage_ca_file\"";
+
+    for (size_t i = 0; i < LENGTH(ways); i++)
+        if (strstr(x->message, ways[i].part) != NULL) {
+            advice = ways[i].advice;
+            break;
+        }
+    return err_set(err, ERR_FAILED, "the server's certificate is refused: %s (%s)", x->message,
+                   advice);
 }
 
 static int judge(const struct exchange *x, CURLcode code, struct err *err)
@@ -356,6 +365,13 @@ static int judge(const struct exchange *x, CURLcode code, struct err *err)
         return certificate(x, err);
     case CURLE_SSL_CACERT_BADFILE:
         return err_set(err, ERR_CONFIG, "\"storage_ca_file\" or \"storage_ca_path\": %s", what);
+    case CURLE_SSL_CONNECT_ERROR:
+        if (strstr(what, "wrong version number") != NULL)
+            return err_set(err, ERR_CONFIG,
+                           "what listens there does not speak TLS: see "
+                           "\"s3_endpoint\" and \"storage_port\" (%s)",
+                           what);
+        return err_set(err, ERR_UNREACHABLE, "%s", what);
     case CURLE_ABORTED_BY_CALLBACK:
         return err_set(err, ERR_INTERRUPTED, "interrupted during a transfer");
     case CURLE_URL_MALFORMAT:

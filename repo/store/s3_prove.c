@@ -5,8 +5,8 @@
  * checksums, most ignore them. Each proof works with one object of a fixed name below "tmp/", which
  * stays there: neither needs the right to delete, and the second run needs no more than the first.
  */
-#include <stdlib.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/clock.h"

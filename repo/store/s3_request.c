@@ -345,6 +345,10 @@ static enum s3_verdict attempt(struct s3 *s, struct draft *d, bool fresh, struct
 /* The operators of a store find a request by its id. */
 static int failed(const struct s3 *s, const struct s3_answer *a, struct err *err)
 {
+    if (strstr(err->msg, "resolve host") != NULL && s->bucket_path[0] == '\0')
+        err_context(err,
+                    "the bucket is part of the host's name (\"s3_uri_style: path\" would put it "
+                    "into the path)");
     if (a->http.request_id[0] != '\0' && err->code != ERR_NOT_FOUND && err->code != ERR_EXISTS)
         log_debug("%s: request id %s", s->store.where, a->http.request_id);
     return -1;
