@@ -8,7 +8,9 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "cli/check.h"
+#include "cli/expiry.h"
 #include "postgres/lsn.h"
+#include "repo/key_slots.h"
 #include "wal/verify.h"
 
 enum {
@@ -32,17 +34,57 @@ static void secrets(struct check *k, const char *name, struct repo_config *conf)
                   conf->exposed_file);
 }
 
-/* One disk that fails must not take the data and their backups. */
-/* Whoever sets a retention counts on it. */
-static void retention(struct check *k, const char *name, const struct repo_config *conf)
+/* A passphrase that is lost, or one damaged object, must not take all backups with it. */
+static void key_slots(struct check *k, const char *name, struct repo *r)
 {
-    if (conf->retention_full != 0)
-        check_say(k, CHECK_OK, "retention", name, NULL,
-                  "retention_full: %u is noted, but this version removes nothing: old backups and "
-                  "WAL stay",
-                  conf->retention_full);
+    struct key_slots slots;
+    struct err err = {0};
+    size_t sound;
+
+    if (!repo_encrypted(r))
+        return;
+    if (key_slots_list(r, NULL, &slots, &err) != 0) {
+        check_say(k, CHECK_FAILED, "key", name, NULL, "%s", err.msg);
+        return;
+    }
+    sound = key_slots_sound(&slots);
+    for (size_t i = 0; i < slots.n; i++)
+        if (slots.items[i].state == KEY_SLOT_DAMAGED)
+            check_say(k, CHECK_WARNING, "key", name, "\"pgbr key add\", then \"key remove\" it",
+                      "key slot %08x is damaged: %s", slots.items[i].number,
+                      slots.items[i].why.msg);
+    if (sound == 1)
+        check_say(k, CHECK_WARNING, "key", name,
+                  "\"pgbr key add\": another passphrase or key file, kept elsewhere",
+                  "there is one key slot only: without its secret every backup is lost");
+    else
+        check_say(k, CHECK_OK, "key", name, NULL, "%zu key slots", sound);
 }
 
+static void retention(struct check *k, const char *name, const struct repo_config *conf)
+{
+    const char *plural = conf->retention_full == 1 ? "" : "s";
+
+    if (!expiry_configured(conf))
+        check_say(k, CHECK_WARNING, "retention", name, "set \"retention_full\", or watch the disk",
+                  "none is configured: all backups and all WAL are kept, so the repository grows "
+                  "for ever");
+    else if (!conf->expire_auto)
+        check_say(k, CHECK_OK, "retention", name, NULL,
+                  "applied only by \"pgbr expire\", because \"expire_auto\" is off");
+    else if (conf->retention_full == 0)
+        check_say(k, CHECK_OK, "retention", name, NULL, "all full backups are kept");
+    else if (conf->retention_full_type == CONFIG_RETENTION_TIME)
+        check_say(k, CHECK_OK, "retention", name, NULL,
+                  "what the last %u day%s need is kept; applied after each backup",
+                  conf->retention_full, plural);
+    else
+        check_say(k, CHECK_OK, "retention", name, NULL,
+                  "%u full backup%s kept; applied after each backup", conf->retention_full,
+                  conf->retention_full == 1 ? " is" : "s are");
+}
+
+/* One disk that fails must not take the data and their backups. */
 static void same_file_system(struct check *k, const char *name, const char *path)
 {
     const char *data = k->has_facts ? k->facts.data_directory : k->cluster->data;
@@ -178,7 +220,7 @@ static void say_gap(struct check *k, const char *name, const struct wal_gap *g)
 }
 
 static void wal(struct check *k, const char *name, struct repo *r,
-                const struct backup_list *backups)
+                const struct backup_list *backups, const struct repo_config *conf)
 {
     AUTO(mem_free) struct wal_gap *gaps = NULL;
     struct err err = {0};
@@ -188,6 +230,7 @@ static void wal(struct check *k, const char *name, struct repo *r,
         check_say(k, CHECK_FAILED, "WAL", name, NULL, "%s", err.msg);
         return;
     }
+    expiry_forget_gaps(conf, backups, gaps, &n);
     for (size_t i = 0; i < n && i < GAPS_SHOWN; i++)
         say_gap(k, name, &gaps[i]);
     if (n > GAPS_SHOWN)
@@ -226,15 +269,16 @@ static void repository(struct check *k, struct open_repo *o)
     check_say(k, CHECK_OK, "repository", o->name, NULL, "%s, %s",
               repo_encrypted(o->repo) ? "encrypted, its key opens" : "not encrypted",
               o->required ? "required" : "optional");
+    key_slots(k, o->name, o->repo);
     store(k, o->name, o->repo);
     identity(k, o->name, o->repo);
     if (backups_list(o->repo, &backups, broken, &reader, &err) != 0)
         check_say(k, CHECK_FAILED, "backups", o->name, NULL, "%s", err.msg);
     else
         recent(k, o->name, &backups);
-    wal(k, o->name, o->repo, &backups);
     if (config_repo(k->app->config, k->cluster, o->name, &conf, &err) != 0)
         return;
+    wal(k, o->name, o->repo, &backups, &conf);
     secrets(k, o->name, &conf);
     retention(k, o->name, &conf);
     if (conf.type != CONFIG_REPO_POSIX)

@@ -4,6 +4,8 @@
 
 #include "base/log.h"
 #include "cli/app.h"
+#include "cli/expiry.h"
+#include "cli/run_record.h"
 #include "cli/show_list.h"
 #include "cli/view.h"
 
@@ -38,14 +40,26 @@ static int list_repo(struct app *app, const struct cluster_config *cluster, cons
 {
     AUTO(repo_close) struct repo *repo = NULL;
     AUTO(view_free) struct view view = {0};
+    AUTO(repo_config_free) struct repo_config conf = {0};
 
+    TRY(config_repo(app->config, cluster, name, &conf, err));
     TRY(view_open(app->config, cluster, name, &repo, err));
     TRY(view_load(&view, repo, &app->stop, err));
+    expiry_forget_gaps(&conf, &view.backups, view.gaps, &view.n_gaps);
     record(app, &view, repo);
     if (view.n_gaps != 0 || view.broken != 0)
         app->status = EXIT_WARNINGS;
     list_show_repo(out, repo, &view);
     return 0;
+}
+
+/* It is no part of what is stored: JSON tells that alone. */
+static void show_running(struct app *app, const char *cluster, struct list_out *out)
+{
+    AUTO(catalog_close) struct catalog *c = app_catalog(app);
+
+    if (c != NULL && !out->json)
+        run_record_show(c, cluster, &out->text);
 }
 
 /* *known: a repository that was asked for by name is one of this cluster's. */
@@ -56,6 +70,7 @@ static int list_cluster(struct app *app, const struct cluster_config *cluster,
 
     app_at_work(cluster);
     list_show_cluster(out, cluster->name);
+    show_running(app, cluster->name, out);
     for (size_t i = 0; i < cluster->n_repos; i++) {
         struct err why = {0};
 

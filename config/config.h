@@ -39,6 +39,8 @@ enum config_archive_type { CONFIG_ARCHIVE_FULL, CONFIG_ARCHIVE_DIFF, CONFIG_ARCH
 enum config_uri_style { CONFIG_URI_HOST, CONFIG_URI_PATH };
 enum config_role { CONFIG_ROLE_ANY, CONFIG_ROLE_PRIMARY, CONFIG_ROLE_REPLICA };
 
+struct stop;
+
 /* Where something stands in the file, from 1; line 0: it is a default. */
 struct config_place {
     unsigned line, column;
@@ -59,9 +61,10 @@ struct repo_config {
     char *s3_bucket, *s3_endpoint, *s3_region; /* s3_region: us-east-1 */
     char *s3_key, *s3_key_secret, *s3_token;   /* secrets: see repo_config_secrets() */
     char *s3_key_file, *s3_key_secret_file, *s3_token_file;
-    enum config_uri_style s3_uri_style; /* host */
-    char *storage_host;                 /* connect here instead of to s3_endpoint; or NULL */
-    unsigned storage_port;              /* 443 */
+    char *s3_credentials_file, *s3_profile; /* of the AWS command line; s3_profile: "default" */
+    enum config_uri_style s3_uri_style;     /* host */
+    char *storage_host;                     /* connect here instead of to s3_endpoint; or NULL */
+    unsigned storage_port;                  /* 443 */
     char *storage_ca_file, *storage_ca_path;
     bool storage_verify_tls; /* true */
 
@@ -148,6 +151,7 @@ struct config {
     size_t n_clusters;
     struct job_config *jobs;
     size_t n_jobs;
+    const struct stop *stop; /* set by the program: what waits for a server gives up; or NULL */
     struct config_note *notes;
     size_t n_notes;
     bool has_secret; /* a secret stands in the file itself */
@@ -185,6 +189,18 @@ void repo_config_free(struct repo_config *r);
  * ERR_KEY, saying all three ways.
  */
 int repo_config_secrets(struct repo_config *r, struct err *err) MUST_CHECK;
+
+/*
+ * The S3 keys alone. Where neither s3_key nor s3_key_secret is given in one of these ways: all
+ * three from s3_credentials_file, else from AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and
+ * AWS_SESSION_TOKEN. Files are read when this is called, so that keys can be renewed.
+ */
+int repo_config_s3_keys(struct repo_config *r, struct err *err) MUST_CHECK;
+
+/* The text of a file that holds a secret, without the end of its line: new memory, to be freed with
+ * secret_free(). Empty or not text: ERR_KEY. */
+int config_read_secret(const char *path, char **out, struct err *err) MUST_CHECK;
+void secret_free(char **text); /* wipes it */
 
 /* The level to use: the repository's, else the cluster's. */
 int config_compress_level(const struct repo_config *r, const struct cluster_config *cluster);

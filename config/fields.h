@@ -62,9 +62,6 @@ struct config_place place_of(const struct node *n);
 
 void note_add(struct config *c, bool warning, const char *fmt, ...) PRINTF_LIKE(3, 4);
 
-/* Wipes and frees a text that may be a secret. */
-void secret_free(char **text);
-
 /* One more element behind an array of n, zeroed. */
 void *array_grow(void *array, size_t n, size_t size);
 

@@ -13,6 +13,10 @@ int config_open_repo(const struct config *c, const struct cluster_config *cluste
 int config_init_repo(const struct config *c, const struct cluster_config *cluster, const char *name,
                      struct repo **r, bool *created, struct err *err) MUST_CHECK;
 
+/* What opens the key slots of an encrypted repository here; fills in the secrets of r, which *out
+ * borrows. ERR_KEY: none is given. */
+int config_key_secret(struct repo_config *r, struct key_secret *out, struct err *err) MUST_CHECK;
+
 /* All repositories of a cluster, in the configuration's order. One that cannot be opened has repo
  * NULL and why set. */
 struct open_repo {

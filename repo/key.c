@@ -31,6 +31,7 @@ enum {
     KEY_FILE_MAX = 64 << 10,
 };
 #define SCRYPT_MEMORY_MAX (UINT64_C(1) << 30)
+#define CREATED_MAX (INT64_C(1) << 56) /* microseconds: the year 4253 */
 
 enum {
     SLOT_NUMBER = 1,
@@ -88,6 +89,7 @@ struct kdf {
 /* What a slot says; pointers into its bytes. */
 struct slot {
     uint32_t number;
+    int64_t created_us;
     struct kdf kdf;
     const uint8_t *sealed; /* SEALED bytes */
     struct mac_fields mac;
@@ -167,6 +169,9 @@ static int slot_field(const struct field *f, struct slot *s, struct cursor *para
     switch (f->tag) {
     case SLOT_NUMBER:
         s->number = (uint32_t)cur_uv_max(&in, UINT32_MAX);
+        return cur_done(&in) ? 0 : wrong_field(f, err);
+    case SLOT_CREATED:
+        s->created_us = (int64_t)cur_u64(&in);
         return cur_done(&in) ? 0 : wrong_field(f, err);
     case SLOT_KDF:
         s->kdf.kind = (enum key_kdf)cur_uv_max(&in, 255);
@@ -356,4 +361,21 @@ int key_slot_open(const void *slot, size_t len, const struct key_secret *secret,
     TRY(slot_keys(&s.kdf, secret, &keys, err));
     TRY(mac_fields_check(&s.mac, keys.mac, slot_mac_purpose, "key slot", err));
     return unseal(&keys, s.sealed, k, repo_id, err);
+}
+
+int key_slot_describe(const void *slot, size_t len, struct key_slot_facts *facts, struct err *err)
+{
+    struct slot s;
+
+    TRY(slot_parse(slot, len, &s, err));
+    *facts = (struct key_slot_facts){
+        .number = s.number,
+        .created_us = s.created_us >= 0 && s.created_us < CREATED_MAX ? s.created_us : 0,
+        .kdf = s.kdf.kind,
+        .n = s.kdf.n,
+        .r = s.kdf.r,
+        .p = s.kdf.p,
+        .iterations = s.kdf.iterations,
+    };
+    return 0;
 }

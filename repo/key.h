@@ -46,4 +46,17 @@ int key_slot_make(uint32_t slot, const struct key_secret *secret, const struct r
 int key_slot_open(const void *slot, size_t len, const struct key_secret *secret, struct repo_key *k,
                   uint8_t repo_id[REPO_ID_SIZE], struct err *err) MUST_CHECK;
 
+/* What a slot says of itself, readable without any secret: claims until it was opened. */
+struct key_slot_facts {
+    uint32_t number;
+    int64_t created_us; /* 0: not said */
+    enum key_kdf kdf;
+    uint64_t n; /* scrypt */
+    uint32_t r, p;
+    uint32_t iterations; /* PBKDF2 */
+};
+/* Pure. Errors as key_slot_open(), but never ERR_KEY. */
+int key_slot_describe(const void *slot, size_t len, struct key_slot_facts *facts,
+                      struct err *err) MUST_CHECK;
+
 #endif

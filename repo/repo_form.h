@@ -3,6 +3,7 @@
 #define PGBR_REPO_REPO_FORM_H
 
 #include "repo/descriptor.h"
+#include "repo/object.h"
 #include "repo/repo.h"
 
 struct repo {
@@ -19,12 +20,21 @@ struct repo {
     struct identity *ids;
     size_t n_ids;
     uint32_t info_gen; /* 0: the cluster has no info yet */
+    bool opened;
+    struct store_proofs saved; /* what the state file says of the store */
 };
 
 enum { SMALL_BODY_MAX = 1 << 20 };
 
 /* Takes the store. */
 struct repo *repo_new(struct store *store, const struct repo_options *o);
+
+/* Objects of a kind that is always plain, whose label is their key. */
+int repo_read_plain(struct store *store, const char *key, enum object_kind kind,
+                    const uint8_t repo_id[8], struct buf *body, struct err *err) MUST_CHECK;
+int repo_put_plain(struct store *store, const char *key, enum object_kind kind,
+                   const uint8_t repo_id[REPO_ID_SIZE], const struct buf *body,
+                   struct err *err) MUST_CHECK;
 
 /* The bytes of the descriptor's body. ERR_NOT_FOUND. */
 int repo_read_descriptor(struct store *store, struct buf *body, struct err *err) MUST_CHECK;
@@ -39,7 +49,9 @@ int repo_read_info(struct repo *r, struct err *err) MUST_CHECK;
 /* Writes generation gen with these identities. ERR_EXISTS: somebody was first. */
 int repo_write_info(struct repo *r, uint32_t gen, const struct identity *ids, size_t n,
                     struct err *err) MUST_CHECK;
-void repo_save_state(const struct repo *r);
+void repo_save_state(struct repo *r);
+/* Once more, when the store was found out to be other than the state file says. */
+void repo_save_proofs(struct repo *r);
 /* Removes objects without an end that nothing can depend on yet. */
 int repo_clear_torn(struct store *store, const char *cluster, struct err *err) MUST_CHECK;
 

@@ -25,20 +25,6 @@ static void birth_wipe(struct birth *b)
     mem_wipe(b, sizeof *b);
 }
 
-/* For the kinds that are always plain; the label is the key. */
-static int put_plain(struct store *store, const char *key, enum object_kind kind,
-                     const uint8_t id[REPO_ID_SIZE], const struct buf *body, struct err *err)
-{
-    AUTO(coder_free) struct coder *coder = NULL;
-    struct object_head head = {.kind = kind};
-
-    memcpy(head.label, key, strlen(key) + 1);
-    memcpy(head.repo_id, id, sizeof head.repo_id);
-    TRY(coder_new(&coder, NULL, key, 1, err));
-    return object_put_small(store, key, STORE_CREATE_ONLY, &head, coder, CHUNK_TEXT, CHUNK_PUBLIC,
-                            body->p, body->len, err);
-}
-
 static int make_slot(struct store *store, const struct repo_options *o, struct birth *b,
                      struct err *err)
 {
@@ -47,7 +33,7 @@ static int make_slot(struct store *store, const struct repo_options *o, struct b
     TRY(crypt_random(b->id, sizeof b->id, err));
     TRY(crypt_random(b->key.bytes, sizeof b->key.bytes, err));
     TRY(key_slot_make(0, &o->secret, &b->key, b->id, &body, err));
-    return put_plain(store, name_key_slot(&key, 0), OBJECT_KEY_SLOT, b->id, &body, err);
+    return repo_put_plain(store, name_key_slot(&key, 0), OBJECT_KEY_SLOT, b->id, &body, err);
 }
 
 /* Id and key of an encrypted repository: from the slot that is there, else from a new one. */
@@ -92,7 +78,7 @@ static int put_descriptor(struct store *store, const struct repo_options *o, con
 
     memcpy(d.repo_id, b->id, REPO_ID_SIZE);
     TRY(descriptor_format(&d, o->encrypted ? &b->key : NULL, name_descriptor(), &body, err));
-    return put_plain(store, name_descriptor(), OBJECT_DESCRIPTOR, b->id, &body, err);
+    return repo_put_plain(store, name_descriptor(), OBJECT_DESCRIPTOR, b->id, &body, err);
 }
 
 static int make_descriptor(struct store *store, const struct repo_options *o, bool *created,

@@ -10,15 +10,12 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
-#include "repo/object.h"
+#include "repo/key_slots.h"
 #include "repo/repo_form.h"
 #include "repo/state.h"
 
-enum { SLOTS_TRIED_MAX = 32 };
-
-/* Reads an object of a kind that is always plain, whose label is its key. */
-static int read_plain(struct store *store, const char *key, enum object_kind kind,
-                      const uint8_t repo_id[8], struct buf *body, struct err *err)
+int repo_read_plain(struct store *store, const char *key, enum object_kind kind,
+                    const uint8_t repo_id[8], struct buf *body, struct err *err)
 {
     AUTO(coder_free) struct coder *coder = NULL;
 
@@ -26,9 +23,22 @@ static int read_plain(struct store *store, const char *key, enum object_kind kin
     return object_get_small(store, key, kind, repo_id, coder, CHUNK_TEXT, body, err);
 }
 
+int repo_put_plain(struct store *store, const char *key, enum object_kind kind,
+                   const uint8_t repo_id[REPO_ID_SIZE], const struct buf *body, struct err *err)
+{
+    AUTO(coder_free) struct coder *coder = NULL;
+    struct object_head head = {.kind = kind};
+
+    memcpy(head.label, key, strlen(key) + 1);
+    memcpy(head.repo_id, repo_id, sizeof head.repo_id);
+    TRY(coder_new(&coder, NULL, key, 1, err));
+    return object_put_small(store, key, STORE_CREATE_ONLY, &head, coder, CHUNK_TEXT, CHUNK_PUBLIC,
+                            body->p, body->len, err);
+}
+
 int repo_read_descriptor(struct store *store, struct buf *body, struct err *err)
 {
-    if (read_plain(store, name_descriptor(), OBJECT_DESCRIPTOR, NULL, body, err) == 0)
+    if (repo_read_plain(store, name_descriptor(), OBJECT_DESCRIPTOR, NULL, body, err) == 0)
         return 0;
     if (err->code != ERR_NOT_FOUND)
         return -1;
@@ -58,10 +68,10 @@ static int try_slot(void *ctx, const struct store_entry *entry, struct err *err)
     struct err why = {0};
 
     (void)err;
-    if (entry->is_prefix || s->seen == SLOTS_TRIED_MAX)
+    if (entry->is_prefix || s->seen == KEY_SLOTS_MAX)
         return 0;
     s->seen++;
-    if (read_plain(s->store, entry->key, OBJECT_KEY_SLOT, NULL, &body, &why) == 0) {
+    if (repo_read_plain(s->store, entry->key, OBJECT_KEY_SLOT, NULL, &body, &why) == 0) {
         if (key_slot_open(body.p, body.len, s->secret, s->key, s->id, &why) == 0)
             return SLOT_OPENED;
         err_context(&why, "object \"%s\"", entry->key);
@@ -170,7 +180,7 @@ static int read_features(struct repo *r, struct err *err)
     TRY(repo_last_key(r->store, "features/", &key, &found, err));
     if (!found)
         return 0;
-    TRY(read_plain(r->store, buf_text(&key), OBJECT_DESCRIPTOR, r->id, &body, err));
+    TRY(repo_read_plain(r->store, buf_text(&key), OBJECT_DESCRIPTOR, r->id, &body, err));
     if (descriptor_parse(body.p, body.len, &d, err) != 0)
         return err_context(err, "object \"%s\"", buf_text(&key));
     if (d.encrypted != r->encrypted || memcmp(d.repo_id, r->id, REPO_ID_SIZE) != 0)
@@ -201,7 +211,7 @@ int repo_open_fully(struct repo *r, const struct repo_options *o, bool want_key,
     TRY(take_descriptor(r, o, &d, &body, err));
     if (r->encrypted && want_key)
         TRY(find_key(r, o, err));
-    if (r->encrypted && !want_key)
+    if (r->encrypted && !want_key && r->read_only == NULL) /* a feature counts more */
         set_read_only(r, ERR_KEY,
                       xstrdup("the repository was opened without its key, only for reading"));
     TRY(authenticate(r, &d, name_descriptor(), err));
@@ -211,7 +221,7 @@ int repo_open_fully(struct repo *r, const struct repo_options *o, bool want_key,
 
 /* ---- the state file ---- */
 
-void repo_save_state(const struct repo *r)
+void repo_save_state(struct repo *r)
 {
     struct repo_state s = {
         .written_us = clock_now_us(),
@@ -220,15 +230,42 @@ void repo_save_state(const struct repo *r)
         .ids = r->ids, /* borrowed */
         .n_ids = r->n_ids,
         .info_gen = r->info_gen,
+        .proofs = store_known(r->store),
     };
 
+    r->opened = true;
     if (r->state_dir == NULL || r->read_only != NULL)
         return;
     memcpy(s.repo_id, r->id, REPO_ID_SIZE);
     if (s.has_key)
         s.key = r->key;
     state_save(r->state_dir, r->name, r->cluster, store_where(r->store), &s);
+    r->saved = s.proofs;
     repo_key_wipe(&s.key);
+}
+
+void repo_save_proofs(struct repo *r)
+{
+    struct store_proofs now;
+
+    if (!r->opened)
+        return;
+    now = store_known(r->store);
+    if (now.proved_us != r->saved.proved_us || now.create_only != r->saved.create_only ||
+        now.checksum != r->saved.checksum)
+        repo_save_state(r);
+}
+
+/* What another process found out of the same store, not too long ago. */
+static void recall_proofs(struct repo *r, const struct repo_state *s)
+{
+    int64_t age = clock_now_us() - s->proofs.proved_us;
+
+    if (s->proofs.proved_us == 0 || age < 0 || age >= (int64_t)STATE_STALE_S * 1000000 ||
+        memcmp(s->repo_id, r->id, REPO_ID_SIZE) != 0)
+        return;
+    store_recall(r->store, &s->proofs);
+    r->saved = s->proofs;
 }
 
 enum quick { QUICK_OPENED, QUICK_NO_STATE, QUICK_OTHER_REPO };
@@ -254,30 +291,26 @@ static bool state_usable(const struct repo_state *s, const struct repo_options *
 }
 
 /* -1 is an answer of the store that the full way would get as well. */
-static int open_quickly(struct repo *r, const struct repo_options *o, enum quick *result,
-                        struct err *err)
+static int open_quickly(struct repo *r, const struct repo_options *o, struct repo_state *s,
+                        enum quick *result, struct err *err)
 {
-    AUTO(state_free) struct repo_state s = {0};
     AUTO(buf_free) struct buf body = BUF_INIT;
     struct descriptor d;
 
-    *result = QUICK_NO_STATE;
-    if (r->state_dir == NULL ||
-        !state_load(r->state_dir, r->name, r->cluster, store_where(r->store), &s) ||
-        !state_usable(&s, o))
+    if (!state_usable(s, o))
         return 0;
     TRY(repo_read_descriptor(r->store, &body, err));
     *result = QUICK_OTHER_REPO;
-    if (descriptor_parse(body.p, body.len, &d, err) != 0 || d.encrypted != s.encrypted ||
-        memcmp(d.repo_id, s.repo_id, REPO_ID_SIZE) != 0 ||
-        (s.encrypted && descriptor_authentic(&d, &s.key, name_descriptor(), err) != 0)) {
+    if (descriptor_parse(body.p, body.len, &d, err) != 0 || d.encrypted != s->encrypted ||
+        memcmp(d.repo_id, s->repo_id, REPO_ID_SIZE) != 0 ||
+        (s->encrypted && descriptor_authentic(&d, &s->key, name_descriptor(), err) != 0)) {
         err_clear(err);
         return 0;
     }
     memcpy(r->id, d.repo_id, REPO_ID_SIZE);
     r->encrypted = d.encrypted;
     TRY(check_features(r, &d, err));
-    take_state(r, &s);
+    take_state(r, s);
     *result = QUICK_OPENED;
     return 0;
 }
@@ -285,19 +318,26 @@ static int open_quickly(struct repo *r, const struct repo_options *o, enum quick
 static int open_in_mode(struct repo *r, const struct repo_options *o, enum repo_open_mode mode,
                         struct err *err)
 {
+    AUTO(state_free) struct repo_state s = {0};
     enum quick quick = QUICK_NO_STATE;
+    bool known = r->state_dir != NULL &&
+                 state_load(r->state_dir, r->name, r->cluster, store_where(r->store), &s);
 
-    if (mode == REPO_OPEN_QUICK)
-        TRY(open_quickly(r, o, &quick, err));
-    if (quick == QUICK_OPENED)
-        return 0;
-    if (repo_open_fully(r, o, mode != REPO_OPEN_NO_KEY, err) != 0) {
+    if (known && mode == REPO_OPEN_QUICK)
+        TRY(open_quickly(r, o, &s, &quick, err));
+    if (quick != QUICK_OPENED && repo_open_fully(r, o, mode != REPO_OPEN_NO_KEY, err) != 0) {
         if (quick == QUICK_OTHER_REPO && err->code == ERR_KEY)
             err->code = ERR_FOREIGN;
         if (quick == QUICK_OTHER_REPO)
             err_context(err, "another repository than the one used before is at \"%s\"",
                         store_where(r->store));
         return -1;
+    }
+    if (known)
+        recall_proofs(r, &s);
+    if (quick == QUICK_OPENED) {
+        r->opened = true;
+        return 0;
     }
     if (quick == QUICK_OTHER_REPO)
         log_warning("repository \"%s\" at \"%s\" was created anew since it was used last; what it "

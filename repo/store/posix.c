@@ -387,6 +387,7 @@ static int posix_probe(struct store *s, struct store_traits *traits, struct err 
     TRY(posix_now(s, &ignored, err)); /* it can be written to */
     traits->exact_create_only = true;
     traits->listing_consistent = true;
+    traits->may_delete = true;
     traits->grace_s = nfs ? 120 : 0; /* clients may see attributes that are so old */
     memcpy(traits->kind, nfs ? "nfs" : "posix", nfs ? 4 : 6);
     return 0;

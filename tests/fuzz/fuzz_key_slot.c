@@ -12,7 +12,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     uint8_t id[REPO_ID_SIZE];
     struct repo_key key;
     struct err err = {0};
+    struct key_slot_facts facts;
 
+    if (key_slot_describe(data, size, &facts, &err) == 0 && facts.created_us < 0)
+        __builtin_trap();
     if (key_slot_open(data, size, &none, &key, id, &err) == 0)
         __builtin_trap();
     return 0;

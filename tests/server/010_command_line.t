@@ -5,7 +5,7 @@
 # ---- help, and the manual
 ok 'there is a list of commands' "$PGBR" --help
 names=$(sed -nE 's/^  ([a-z-]+) +.*/\1/p' <<<"$out")
-like "$(wc -w <<<"$names")" '^9$' 'of nine'
+like "$(wc -w <<<"$names")" '^1[0-9]$' 'of ten and more'
 is "$("$PGBR" help)" "$out" 'help is --help'
 manual=$top/docs/pgbr.1
 for command in $names; do
@@ -36,7 +36,7 @@ fails 2 'there is no configuration "/etc/pgbr/pgbr.yml"|.' 'an empty PGBR_CONFIG
     env PGBR_CONFIG= "$PGBR" list nothing
 big=$(head -c 100000 /dev/zero | tr '\0' a)
 for argument in "$big" "--$big" "--repo=$big" "-$big" '' -- - --repo= --=x $'\n\t\e[1m' $'\xff\xfe'; do
-    for command in list restore archive-push verify backup check init catalog; do
+    for command in list restore archive-push verify backup check init catalog key; do
         status=0
         "$PGBR" -c /no/such.yml "$command" "$argument" >odd.out 2>&1 || status=$?
         [ "$status" -eq 2 ] || break 2

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/crypt.h"
 #include "base/fs.h"
 #include "repo/fields.h"
@@ -271,6 +272,50 @@ static void the_largest_allowed_scrypt_memory_is_accepted_by_the_parser(void **s
     refuses(&slot, &file, ERR_KEY); /* of the wrong kind, not of wrong parameters */
 }
 
+static void a_slot_tells_what_it_is_without_a_secret(void **state)
+{
+    const struct key_secret passphrase = {.passphrase = "x"}, file = {.key_file = key_file};
+    AUTO(buf_free) struct buf a = BUF_INIT, b = BUF_INIT, c = BUF_INIT;
+    const int64_t before = clock_now_us();
+    struct key_slot_facts facts;
+
+    (void)state;
+    make(&passphrase, &a);
+    OK(key_slot_describe(a.p, a.len, &facts, &err), &err);
+    assert_int_equal(facts.kdf, KDF_SCRYPT);
+    assert_int_equal(facts.n, 1 << 15);
+    assert_int_equal(facts.r, 8);
+    assert_int_equal(facts.p, 1);
+    assert_int_equal(facts.number, 0);
+    assert_in_range(facts.created_us, before, clock_now_us());
+    make(&file, &b);
+    OK(key_slot_describe(b.p, b.len, &facts, &err), &err);
+    assert_int_equal(facts.kdf, KDF_FILE);
+    hostile_slot(1, (const uint64_t[]){1 << 21, 8, 1}, 3, &c);
+    FAILS(key_slot_describe(c.p, c.len, &facts, &err), &err, ERR_CORRUPT);
+}
+
+static void a_time_of_creation_that_cannot_be_is_none(void **state)
+{
+    static const uint64_t times[] = {UINT64_MAX, UINT64_C(1) << 63, UINT64_C(1) << 56};
+    static const uint8_t zeros[80];
+    struct key_slot_facts facts;
+
+    (void)state;
+    for (size_t i = 0; i < LENGTH(times); i++) {
+        AUTO(buf_free) struct buf slot = BUF_INIT;
+        field_uv(&slot, 1, 0);
+        field_u64(&slot, 2, times[i]);
+        field_uv(&slot, 3, KDF_FILE);
+        field_bytes(&slot, 5, "", 0);
+        field_bytes(&slot, 7, zeros, 32);
+        field_bytes(&slot, 9, zeros, 80);
+        field_bytes(&slot, 15, zeros, 32);
+        OK(key_slot_describe(slot.p, slot.len, &facts, &err), &err);
+        assert_int_equal(facts.created_us, 0);
+    }
+}
+
 static void a_wiped_key_is_gone(void **state)
 {
     static const struct repo_key zeros;
@@ -294,6 +339,8 @@ int main(void)
         cmocka_unit_test(every_truncation_is_refused),
         cmocka_unit_test(hostile_parameters_are_refused_before_any_work),
         cmocka_unit_test(the_largest_allowed_scrypt_memory_is_accepted_by_the_parser),
+        cmocka_unit_test(a_slot_tells_what_it_is_without_a_secret),
+        cmocka_unit_test(a_time_of_creation_that_cannot_be_is_none),
         cmocka_unit_test(a_wiped_key_is_gone),
     };
     return cmocka_run_group_tests(tests, make_files, remove_files);
