@@ -2,7 +2,9 @@
 # make test            everything a change must pass; ends with "N passed, N failed, N skipped"
 # make                 build/release/pgbr
 # make install         DESTDIR= PREFIX=/usr/local
-# make unit server     tests without, and with, a PostgreSQL server; T=tests/server/x.t for one
+# make unit server     tests without, and with, a PostgreSQL server; T=tests/server/x.t for one;
+#                      FAULTS=60 SEED=: faults on the wire to S3, and which
+# make model           every interleaving of the protocols by which hosts share a repository
 # make crash           ROUNDS=5 SEED=: kill pgbr anywhere, then look what is left
 # make storm           ROUNDS=5 SEED= STORE=posix|s3: many hosts on one repository, killed, paused
 # make fuzz            SECONDS=5 for each parser
@@ -77,10 +79,13 @@ units: $(UNIT)
 fuzzers: $(FUZZ)
 
 unit: $(UNIT)
-	CMOCKA_MESSAGE_OUTPUT=TAP $(PROVE) --exec env $(sort $(UNIT))
+	CMOCKA_MESSAGE_OUTPUT=TAP $(PROVE) --exec env $(sort $(filter-out %/test_store_s3,$(UNIT)))
 
-server: $B/pgbr pg-versions
+server: $B/pgbr $B/tests/unit/repo/test_store_s3 pg-versions
 	PGBR=$(abspath $B)/pgbr $(PROVE) $(or $(T),tests/server)
+
+model:
+	$(PROVE) --exec python3 tests/model/test_protocols.py
 
 # Two programs: one that can be killed at named points, and the usual one that has to cope with it.
 crash: $B/pgbr
@@ -152,7 +157,8 @@ install: $B/pgbr
 clean:
 	rm -rf $(filter-out build/pg,$(wildcard build/*))
 
-.PHONY: all units fuzzers unit server crash storm fuzz asan tsan test demo bench deps pg-versions fmt \
+.PHONY: all units fuzzers unit server model crash storm fuzz asan tsan test demo bench deps \
+        pg-versions fmt \
         lint $(LINTS:%=lint-%) install clean
 .SECONDARY:
 -include $(LIB_OBJ:.o=.d) $(AID_OBJ:.o=.d) $(UNIT:=.d) $(FUZZ:=.d) $B/cli/main.d

@@ -57,8 +57,28 @@ static struct lease_terms terms_of(const struct run *r, const char *const *adopt
     return (struct lease_terms){.id = r->id,
                                 .adopted = adopted,
                                 .n_adopted = n,
+                                .wal_lsn = r->wal_lsn,
                                 .host = r->host,
                                 .pid = (uint32_t)getpid()};
+}
+
+/* From where on WAL will be needed is said before the server begins: not the start position, which
+ * is not known yet, but one that cannot be behind it. (A backup starts at the redo position of a
+ * checkpoint, on a standby of a restartpoint, that is not older than the last one.) So nobody
+ * expires WAL of a slow backup because a faster one is done. */
+static int announce_wal(struct run *r, struct err *err)
+{
+    size_t n = adopt_sets(r->adoption);
+    AUTO(mem_free) const char **sets = xcalloc(n, sizeof *sets);
+    struct pg_control control;
+    struct lease_terms terms;
+
+    TRY(control_read(r->data_fd, CONTROL_PATH, NULL, &control, err));
+    r->wal_lsn = control.redo_lsn;
+    for (size_t i = 0; i < n; i++)
+        sets[i] = adopt_set(r->adoption, i);
+    terms = terms_of(r, sets, n);
+    return lease_update(r->lease, &terms, err);
 }
 
 /* The lease first, then what it protects: sets of interrupted attempts are named in it before they
@@ -167,7 +187,10 @@ static int copy_control(struct run *r, const struct copy_request *q, struct err 
 
 static int copy(struct run *r, struct err *err)
 {
-    struct page_rules rules = {r->session.start_lsn, insert_lsn, &r->session};
+    struct page_rules rules = {.start_lsn = r->session.start_lsn,
+                               .start_us = r->made->pub.start_us,
+                               .insert_lsn = insert_lsn,
+                               .ctx = &r->session};
     struct copy_request q = {
         .data_fd = r->data_fd,
         .data_dir = r->session.facts.data_directory,
@@ -270,6 +293,7 @@ static int take(struct run *r, struct err *err)
     r->data_fd = open(r->session.facts.data_directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (r->data_fd < 0)
         return err_sys(err, "data directory \"%s\"", r->session.facts.data_directory);
+    TRY(announce_wal(r, err));
     r->made->pub.start_us = clock_now_us();
     TRY(start_backup_mode(r, err));
     crash_point("backup-started");

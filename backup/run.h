@@ -21,6 +21,7 @@ struct run {
     char label[LABEL_SIZE + 1];
     struct set_identity id;
     struct lease *lease;
+    uint64_t wal_lsn; /* WAL from here on is needed; 0: not known yet */
     struct adoption *adoption;
     struct set *set;
     struct manifest_writer *manifest;

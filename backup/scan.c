@@ -224,6 +224,10 @@ static int walk_entry(struct walk *w, int dirfd, const char *dir, const char *na
         TRY(add(w, ENTRY_DIR, &st, NULL, err));
         return walk_below(w, dirfd, name, relative, O_NOFOLLOW, err);
     }
+    if (S_ISSOCK(st.st_mode)) { /* of a running server: it makes it anew */
+        log_debug("\"%s\" is a socket and is not backed up", buf_text(&w->path));
+        return 0;
+    }
     if (!S_ISLNK(st.st_mode)) {
         warn(w, "neither a file nor a directory");
         return 0;

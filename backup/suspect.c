@@ -5,11 +5,11 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/clock.h"
 #include "base/fs.h"
-#include "base/hash.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "postgres/page.h"
@@ -31,8 +31,7 @@ static struct suspect_file *file_of(struct suspects *s, const char *path, uint32
     return f;
 }
 
-void suspects_note(struct suspects *s, const char *path, uint32_t first_block, uint32_t block,
-                   const void *page)
+void suspects_note(struct suspects *s, const char *path, uint32_t first_block, uint32_t block)
 {
     struct suspect_file *f;
 
@@ -45,7 +44,7 @@ void suspects_note(struct suspects *s, const char *path, uint32_t first_block, u
         f->cap = f->cap * 2 + 16;
         f->pages = xrealloc(f->pages, f->cap * sizeof *f->pages);
     }
-    f->pages[f->n++] = (struct suspect_page){block, hash64(page, PG_PAGE_SIZE)};
+    f->pages[f->n++] = (struct suspect_page){block, SUSPECT_OPEN};
     s->pages++;
 }
 
@@ -59,9 +58,44 @@ void suspects_free(struct suspects *s)
     *s = (struct suspects){0};
 }
 
-/* Reads the pages once more and keeps those that are still the same and still bad. */
-static int read_again(struct suspect_file *f, int data_fd, uint64_t start_lsn, uint64_t insert_lsn,
-                      struct err *err)
+/* These two may change without WAL of their own; the server takes a page of theirs that does not
+ * fit for empty. */
+static bool is_map(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    const char *fork = strchr(slash != NULL ? slash : path, '_');
+
+    return fork != NULL && (strncmp(fork, "_vm", 3) == 0 || strncmp(fork, "_fsm", 4) == 0);
+}
+
+/* Made during the backup: all of it is in the WAL, be it as one record that copies a database whose
+ * pages keep the LSNs they had. */
+static bool is_newborn(int fd, int64_t start_us)
+{
+    struct statx st;
+
+    return statx(fd, "", AT_EMPTY_PATH, STATX_BTIME, &st) == 0 &&
+           (st.stx_mask & STATX_BTIME) != 0 &&
+           st.stx_btime.tv_sec * INT64_C(1000000) + st.stx_btime.tv_nsec / 1000 >= start_us;
+}
+
+/* A page that was bad when it was copied, as it lies there now. */
+static void judge(const struct suspect_file *f, struct suspect_page *p, const void *page, int fd,
+                  uint64_t insert_lsn, const struct page_rules *rules)
+{
+    enum page_verdict now =
+        page_check(page, f->first_block + p->block, rules->start_lsn, insert_lsn);
+
+    if (now >= PAGE_BAD)
+        return; /* or being written just now: the next reading tells */
+    p->state = now == PAGE_OK && !is_map(f->path) && !is_newborn(fd, rules->start_us)
+                   ? SUSPECT_MISREAD
+                   : SUSPECT_CLEARED;
+}
+
+/* Reads once more the pages that are still under suspicion. */
+static int read_again(struct suspect_file *f, int data_fd, uint64_t insert_lsn,
+                      const struct page_rules *rules, struct err *err)
 {
     AUTO(fd_close) int fd = openat(data_fd, f->path, O_RDONLY | O_CLOEXEC);
     uint8_t page[PG_PAGE_SIZE];
@@ -74,14 +108,16 @@ static int read_again(struct suspect_file *f, int data_fd, uint64_t start_lsn, u
     if (fd < 0)
         return err_sys(err, "cannot open \"%s\" again", f->path);
     for (size_t i = 0; i < f->n; i++) {
-        uint32_t block = f->pages[i].block;
+        struct suspect_page p = f->pages[i];
 
-        TRY(fs_pread_all(fd, page, sizeof page, (uint64_t)block * PG_PAGE_SIZE, &got, f->path,
+        TRY(fs_pread_all(fd, page, sizeof page, (uint64_t)p.block * PG_PAGE_SIZE, &got, f->path,
                          err));
-        if (got < sizeof page || hash64(page, sizeof page) != f->pages[i].hash ||
-            page_check(page, f->first_block + block, start_lsn, insert_lsn) < PAGE_BAD)
-            continue;
-        f->pages[kept++] = f->pages[i];
+        if (got < sizeof page)
+            continue; /* truncated: replay truncates it too */
+        if (p.state == SUSPECT_OPEN)
+            judge(f, &p, page, fd, insert_lsn, rules);
+        if (p.state != SUSPECT_CLEARED)
+            f->pages[kept++] = p;
     }
     f->n = kept;
     return 0;
@@ -96,23 +132,30 @@ static int read_all_again(struct suspects *all, size_t n, int data_fd,
     TRY(rules->insert_lsn(rules->ctx, &insert_lsn, err));
     for (size_t w = 0; w < n; w++) {
         for (size_t i = 0; i < all[w].n; i++) {
-            TRY(read_again(&all[w].files[i], data_fd, rules->start_lsn, insert_lsn, err));
+            TRY(read_again(&all[w].files[i], data_fd, insert_lsn, rules, err));
             *left += all[w].files[i].n;
         }
     }
     return 0;
 }
 
-static void report(struct backup_info *info, const char *path, uint32_t block, uint64_t number)
+static void report(struct backup_info *info, const char *path, const struct suspect_page *p,
+                   uint64_t number)
 {
-    if (number < ERRORS_LOGGED)
-        log_warning("page checksum failure in \"%s\", block %u", path, block);
-    else if (number == ERRORS_LOGGED)
+    if (number == ERRORS_LOGGED)
         log_warning("more page checksum failures follow; \"pgbr list --json\" has them");
+    else if (number < ERRORS_LOGGED && p->state == SUSPECT_MISREAD)
+        log_warning(
+            "page checksum failure in \"%s\", block %u: it was read wrongly once and rightly "
+            "later, and nobody wrote it in between: the backup holds the wrong reading; "
+            "look at disk and memory, and take another backup",
+            path, p->block);
+    else if (number < ERRORS_LOGGED)
+        log_warning("page checksum failure in \"%s\", block %u", path, p->block);
     if (info->n_errors == ERRORS_LISTED)
         return;
     info->errors = xrealloc(info->errors, (info->n_errors + 1) * sizeof *info->errors);
-    info->errors[info->n_errors++] = (struct page_error){xstrdup(path), block};
+    info->errors[info->n_errors++] = (struct page_error){xstrdup(path), p->block};
 }
 
 int suspects_settle(struct suspects *all, size_t n, int data_fd, const struct page_rules *rules,
@@ -132,7 +175,7 @@ int suspects_settle(struct suspects *all, size_t n, int data_fd, const struct pa
     for (size_t w = 0; w < n; w++) {
         for (size_t i = 0; i < all[w].n; i++)
             for (size_t k = 0; k < all[w].files[i].n; k++)
-                report(info, all[w].files[i].path, all[w].files[i].pages[k].block, (*errors)++);
+                report(info, all[w].files[i].path, &all[w].files[i].pages[k], (*errors)++);
         *errors += all[w].unnoted;
     }
     return 0;

@@ -2,10 +2,11 @@
  * suspect.h - pages that looked damaged when they were copied, and what became of them.
  *
  * A page that is being written while it is read looks torn; its WAL is in the range that replay
- * covers, so what was stored of it does not matter. Such a page changes, or has a fresh LSN, a
- * moment later. So suspicions are noted while copying, which costs no time, and settled at the end:
- * only a page that stays the same over several readings, more than a second in all, is called
- * damaged.
+ * covers, so what was stored of it does not matter. Such a page has a fresh LSN a moment later:
+ * with data checksums even a hint bit is logged and sets it. So suspicions are noted while copying,
+ * which costs no time, and settled at the end, over several readings, more than a second in all.
+ * Damaged is a page that stays bad, and one that reads well later with an LSN from before the
+ * backup: the disk gave something else the first time, and no WAL repairs what was stored of it.
  */
 #ifndef PGBR_BACKUP_SUSPECT_H
 #define PGBR_BACKUP_SUSPECT_H
@@ -16,9 +17,10 @@
 #include "base/queue.h"
 #include "repo/manifest.h"
 
+enum suspect_state { SUSPECT_OPEN, SUSPECT_MISREAD, SUSPECT_CLEARED };
 struct suspect_page {
     uint32_t block; /* in the file */
-    uint64_t hash;  /* XXH3-64 of the page as copied */
+    enum suspect_state state;
 };
 struct suspect_file {
     char *path;           /* relative to the data directory */
@@ -33,13 +35,13 @@ struct suspects { /* of one worker */
     uint64_t unnoted; /* beyond SUSPECTS_MAX: counted only */
 };
 enum { SUSPECTS_MAX = 200000 };
-void suspects_note(struct suspects *s, const char *path, uint32_t first_block, uint32_t block,
-                   const void *page);
+void suspects_note(struct suspects *s, const char *path, uint32_t first_block, uint32_t block);
 void suspects_free(struct suspects *s);
 
 /* What pages are judged by. */
 struct page_rules {
     uint64_t start_lsn;
+    int64_t start_us; /* a time before start_lsn */
     /* Asks the server how far WAL goes now. */
     int (*insert_lsn)(void *ctx, uint64_t *lsn, struct err *err);
     void *ctx;

@@ -101,7 +101,7 @@ void worker_check_pages(struct worker *w, const struct paged *p, const uint8_t *
         return;
     for (; len >= PG_PAGE_SIZE; len -= PG_PAGE_SIZE, data += PG_PAGE_SIZE, block++)
         if (page_check(data, p->first_block + block, start, insert) >= PAGE_BAD)
-            suspects_note(w->suspects, p->path, p->first_block, block, data);
+            suspects_note(w->suspects, p->path, p->first_block, block);
 }
 
 int worker_store(struct worker *w, enum chunk_type type, const char *path, uint32_t block,

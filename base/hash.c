@@ -2,6 +2,7 @@
 #define OPENSSL_API_COMPAT 10100 /* for SHA256_Init() and its kind, see sha256_new() */
 #include "base/hash.h"
 
+#include <openssl/md5.h>
 #include <openssl/sha.h>
 #include <stdlib.h>
 
@@ -99,6 +100,11 @@ void sha256(const void *data, size_t len, uint8_t out[32])
     SHA256_Init(&ctx);
     SHA256_Update(&ctx, data, len);
     SHA256_Final(out, &ctx);
+}
+
+void md5(const void *data, size_t len, uint8_t out[16])
+{
+    MD5(data, len, out);
 }
 
 struct sha256 *sha256_new(void)

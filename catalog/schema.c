@@ -82,7 +82,8 @@ static const char first_tables[] =
 
 static const char *const migrations[] = {first_tables};
 
-/* One snapshot: between two reads of a catalog in the making, another process may have finished it. */
+/* One snapshot: between two reads of a catalog in the making, another process may have finished it.
+ */
 static int read_marks(struct catalog *c, int64_t *id, int64_t *version, int64_t *tables,
                       struct err *err)
 {

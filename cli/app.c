@@ -38,6 +38,7 @@ int app_config(struct app *app, struct err *err)
         err->code = ERR_CONFIG;
         return -1;
     }
+    app->config->stop = &app->stop;
     c = app->config;
     log_setup(c->log_format, app->quiet ? MIN_OF(c->log_level, LOG_WARNING) : c->log_level);
     app->config_absolute = realpath(app->config_path, NULL);

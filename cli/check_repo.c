@@ -8,6 +8,7 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "cli/check.h"
+#include "cli/expiry.h"
 #include "postgres/lsn.h"
 #include "repo/key_slots.h"
 #include "wal/verify.h"
@@ -60,14 +61,27 @@ static void key_slots(struct check *k, const char *name, struct repo *r)
         check_say(k, CHECK_OK, "key", name, NULL, "%zu key slots", sound);
 }
 
-/* Whoever sets a retention counts on it. */
 static void retention(struct check *k, const char *name, const struct repo_config *conf)
 {
-    if (conf->retention_full != 0)
+    const char *plural = conf->retention_full == 1 ? "" : "s";
+
+    if (!expiry_configured(conf))
+        check_say(k, CHECK_WARNING, "retention", name, "set \"retention_full\", or watch the disk",
+                  "none is configured: all backups and all WAL are kept, so the repository grows "
+                  "for ever");
+    else if (!conf->expire_auto)
         check_say(k, CHECK_OK, "retention", name, NULL,
-                  "retention_full: %u is noted, but this version removes nothing: old backups and "
-                  "WAL stay",
-                  conf->retention_full);
+                  "applied only by \"pgbr expire\", because \"expire_auto\" is off");
+    else if (conf->retention_full == 0)
+        check_say(k, CHECK_OK, "retention", name, NULL, "all full backups are kept");
+    else if (conf->retention_full_type == CONFIG_RETENTION_TIME)
+        check_say(k, CHECK_OK, "retention", name, NULL,
+                  "what the last %u day%s need is kept; applied after each backup",
+                  conf->retention_full, plural);
+    else
+        check_say(k, CHECK_OK, "retention", name, NULL,
+                  "%u full backup%s kept; applied after each backup", conf->retention_full,
+                  conf->retention_full == 1 ? " is" : "s are");
 }
 
 /* One disk that fails must not take the data and their backups. */
@@ -206,7 +220,7 @@ static void say_gap(struct check *k, const char *name, const struct wal_gap *g)
 }
 
 static void wal(struct check *k, const char *name, struct repo *r,
-                const struct backup_list *backups)
+                const struct backup_list *backups, const struct repo_config *conf)
 {
     AUTO(mem_free) struct wal_gap *gaps = NULL;
     struct err err = {0};
@@ -216,6 +230,7 @@ static void wal(struct check *k, const char *name, struct repo *r,
         check_say(k, CHECK_FAILED, "WAL", name, NULL, "%s", err.msg);
         return;
     }
+    expiry_forget_gaps(conf, backups, gaps, &n);
     for (size_t i = 0; i < n && i < GAPS_SHOWN; i++)
         say_gap(k, name, &gaps[i]);
     if (n > GAPS_SHOWN)
@@ -261,9 +276,9 @@ static void repository(struct check *k, struct open_repo *o)
         check_say(k, CHECK_FAILED, "backups", o->name, NULL, "%s", err.msg);
     else
         recent(k, o->name, &backups);
-    wal(k, o->name, o->repo, &backups);
     if (config_repo(k->app->config, k->cluster, o->name, &conf, &err) != 0)
         return;
+    wal(k, o->name, o->repo, &backups, &conf);
     secrets(k, o->name, &conf);
     retention(k, o->name, &conf);
     if (conf.type != CONFIG_REPO_POSIX)

@@ -3,7 +3,7 @@
 
 #include "backup/backup.h"
 #include "base/log.h"
-#include "cli/app.h"
+#include "cli/expiry.h"
 #include "cli/record.h"
 #include "cli/show.h"
 #include "wal/fill.h"
@@ -64,6 +64,32 @@ static void fill_gaps(struct app *app, const struct cluster_config *cluster,
                  (unsigned long long)copied);
 }
 
+/* Another expirer that is at work does what is to be done here. */
+static void apply_retention(struct app *app, const struct cluster_config *cluster,
+                            struct repo *repo)
+{
+    AUTO(repo_config_free) struct repo_config conf = {0};
+    AUTO(expire_made_free) struct expire_made made = {0};
+    struct err err = {0};
+
+    if (config_repo(app->config, cluster, repo_name(repo), &conf, &err) != 0 ||
+        !conf.expire_auto || !expiry_configured(&conf))
+        return;
+    if (expiry_run(app, &conf, repo, NULL, false, &made, &err) == 0) {
+        for (size_t i = 0; i < made.n_backups; i++)
+            if (made.backups[i].state == EXPIRE_GONE)
+                log_info("backup %s was deleted: %s", made.backups[i].pub.label,
+                         made.backups[i].reason);
+        return;
+    }
+    if (err.code == ERR_BUSY) {
+        log_info("%s", err.msg);
+        return;
+    }
+    log_warning("the backup is complete, but old ones were not removed: %s", err.msg);
+    app->status = EXIT_WARNINGS;
+}
+
 static int run(struct app *app, int argc, char **argv, struct err *err)
 {
     AUTO(repo_close) struct repo *repo = NULL;
@@ -86,6 +112,7 @@ static int run(struct app *app, int argc, char **argv, struct err *err)
     TRY(backup_run(&want, &made, err));
     record_backup(app, repo, &made.pub);
     fill_gaps(app, want.cluster, &made.pub);
+    apply_retention(app, want.cluster, repo);
     if (made.warnings != 0 || made.pub.page_errors != 0)
         app->status = EXIT_WARNINGS;
     show_backup(&made, wanted.json);

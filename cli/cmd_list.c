@@ -4,6 +4,7 @@
 
 #include "base/log.h"
 #include "cli/app.h"
+#include "cli/expiry.h"
 #include "cli/show_list.h"
 #include "cli/view.h"
 
@@ -38,9 +39,12 @@ static int list_repo(struct app *app, const struct cluster_config *cluster, cons
 {
     AUTO(repo_close) struct repo *repo = NULL;
     AUTO(view_free) struct view view = {0};
+    AUTO(repo_config_free) struct repo_config conf = {0};
 
+    TRY(config_repo(app->config, cluster, name, &conf, err));
     TRY(view_open(app->config, cluster, name, &repo, err));
     TRY(view_load(&view, repo, &app->stop, err));
+    expiry_forget_gaps(&conf, &view.backups, view.gaps, &view.n_gaps);
     record(app, &view, repo);
     if (view.n_gaps != 0 || view.broken != 0)
         app->status = EXIT_WARNINGS;

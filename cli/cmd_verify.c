@@ -7,7 +7,7 @@
 #include "base/json.h"
 #include "base/log.h"
 #include "base/mem.h"
-#include "cli/app.h"
+#include "cli/expiry.h"
 #include "cli/show.h"
 #include "postgres/lsn.h"
 #include "repo/names.h"
@@ -252,6 +252,7 @@ static int verify_repo(struct app *app, const struct cluster_config *cluster, co
     AUTO(verify_made_free) struct verify_made made = {0};
     AUTO(backups_free) struct backup_list backups = {0};
     AUTO(mem_free) struct wal_gap *gaps = NULL;
+    AUTO(repo_config_free) struct repo_config conf = {0};
     struct progress progress = {.mode = app_progress(app)};
     struct verify_request q = {.label = w->label,
                                .deep = w->deep,
@@ -273,6 +274,8 @@ static int verify_repo(struct app *app, const struct cluster_config *cluster, co
         TRY(verify_run(&q, &made, err));
     TRY(backups_list(repo, &backups, broken, app, err));
     TRY(wal_find_gaps(repo, &backups, &gaps, &n_gaps, err));
+    TRY(config_repo(app->config, cluster, name, &conf, err));
+    expiry_forget_gaps(&conf, &backups, gaps, &n_gaps);
     n_gaps = keep_gaps(gaps, n_gaps, w->label);
     record(app, repo, &backups, &made, w);
     if (w->json)

@@ -39,10 +39,32 @@ static void text_damage(struct buf *out, struct repo *r, const struct pubinfo *p
         buf_adds(out, "        ... (--json has more)\n");
 }
 
+static void text_hold(struct buf *out, const struct backup_mark *m)
+{
+    char when[40];
+
+    if (m == NULL || !m->held)
+        return;
+    buf_adds(out, "      held");
+    if (m->held_until_us != 0)
+        buf_addf(out, " until %s", clock_format_utc(m->held_until_us, when));
+    buf_addf(out, "%s%s\n", m->note[0] != '\0' ? ": " : "", m->note);
+}
+
+static void text_hidden(struct buf *out, const struct view *v)
+{
+    for (size_t i = 0; i < v->n_marks; i++)
+        if (v->marks[i].hidden)
+            buf_addf(out, "    %-25s  hidden, to be deleted%s%s (\"pgbr hold\" brings it back)\n",
+                     v->marks[i].label, v->marks[i].reason[0] != '\0' ? ": " : "",
+                     v->marks[i].reason);
+}
+
 static void text_backups(struct buf *out, struct repo *r, const struct view *v)
 {
     if (v->backups.n == 0) {
         buf_adds(out, "    no backups\n");
+        text_hidden(out, v);
         return;
     }
     buf_addf(out, "    %-25s  %-4s  %-19s  %9s  %9s  %8s  %s\n", "backup", "type", "finished (UTC)",
@@ -59,7 +81,9 @@ static void text_backups(struct buf *out, struct repo *r, const struct view *v)
                  lsn_format(p->start_lsn, a), lsn_format(p->stop_lsn, b),
                  p->from_standby ? ", from a standby" : "");
         text_damage(out, r, p);
+        text_hold(out, view_mark(v, p->label));
     }
+    text_hidden(out, v);
 }
 
 static void names_of(uint32_t tli, uint64_t first, uint64_t last, uint32_t size,
@@ -128,6 +152,33 @@ static void json_damage(struct json *j, struct repo *r, const struct pubinfo *p)
     json_close(j, ']');
 }
 
+static void json_hold(struct json *j, const struct backup_mark *m)
+{
+    if (m == NULL || !m->held) {
+        json_none(j, "hold");
+        return;
+    }
+    json_open(j, "hold", '{');
+    json_text(j, "note", m->note);
+    json_time(j, "until", m->held_until_us);
+    json_close(j, '}');
+}
+
+static void json_hidden(struct json *j, const struct view *v)
+{
+    json_open(j, "hidden", '[');
+    for (size_t i = 0; i < v->n_marks; i++) {
+        if (!v->marks[i].hidden)
+            continue;
+        json_open(j, NULL, '{');
+        json_text(j, "label", v->marks[i].label);
+        json_text(j, "reason", v->marks[i].reason);
+        json_time(j, "since", v->marks[i].hidden_us);
+        json_close(j, '}');
+    }
+    json_close(j, ']');
+}
+
 static void json_backups(struct json *j, struct repo *r, const struct view *v)
 {
     json_open(j, "backups", '[');
@@ -135,9 +186,11 @@ static void json_backups(struct json *j, struct repo *r, const struct view *v)
         json_open(j, NULL, '{');
         json_backup(j, &v->backups.items[i]);
         json_damage(j, r, &v->backups.items[i]);
+        json_hold(j, view_mark(v, v->backups.items[i].label));
         json_close(j, '}');
     }
     json_close(j, ']');
+    json_hidden(j, v);
 }
 
 static void json_wal(struct json *j, const struct view *v)

@@ -96,6 +96,7 @@ static int load(struct view *v, struct repo *r, const struct stop *stop, struct 
     const struct identity *ids = repo_identities(r, &n);
 
     TRY(backups_list(r, &v->backups, broken, v, err));
+    TRY(backup_marks(r, &v->marks, &v->n_marks, err));
     for (size_t i = 0; i < n; i++)
         TRY(load_identity(v, r, &ids[i], stop, err));
     return wal_find_gaps(r, &v->backups, &v->gaps, &v->n_gaps, err);
@@ -113,10 +114,19 @@ int view_load(struct view *v, struct repo *r, const struct stop *stop, struct er
 void view_free(struct view *v)
 {
     backups_free(&v->backups);
+    backup_marks_free(&v->marks, v->n_marks);
     free(v->lines);
     free(v->gaps);
     free(v->windows);
     *v = (struct view){0};
+}
+
+const struct backup_mark *view_mark(const struct view *v, const char *label)
+{
+    for (size_t i = 0; i < v->n_marks; i++)
+        if (strcmp(v->marks[i].label, label) == 0)
+            return &v->marks[i];
+    return NULL;
 }
 
 /* ---- into the catalog ---- */
@@ -125,9 +135,11 @@ static int record_backups(const struct view *v, const struct repo *r, struct cat
                           struct err *err)
 {
     for (size_t i = 0; i < v->backups.n; i++) {
+        const struct backup_mark *mark = view_mark(v, v->backups.items[i].label);
         struct catalog_backup row;
 
         record_row(r, &v->backups.items[i], &row);
+        row.hold = mark != NULL && mark->held ? mark->note : NULL;
         row.manifest_bytes = v->backups.manifest_sizes[i];
         TRY(catalog_put_backup(c, &row, err));
     }
@@ -192,12 +204,18 @@ static int record_gone(const struct view *v, const struct repo *r, struct catalo
 
     TRY(catalog_get_backups(c, repo_name(r), repo_cluster(r), false, &known, err));
     for (size_t i = 0; i < known.n; i++) {
+        const struct backup_mark *mark = view_mark(v, known.rows[i].label);
         bool there = false;
 
         for (size_t k = 0; k < v->backups.n; k++)
             there |= strcmp(v->backups.items[k].label, known.rows[i].label) == 0;
         if (there)
             continue;
+        if (mark != NULL && mark->hidden) {
+            known.rows[i].state = "expired";
+            TRY(catalog_put_backup(c, &known.rows[i], err));
+            continue;
+        }
         log_warning("backup %s, which the catalog knows, is no longer in repository \"%s\"",
                     known.rows[i].label, repo_name(r));
         TRY(catalog_backup_gone(c, repo_name(r), repo_cluster(r), known.rows[i].label, err));

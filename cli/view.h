@@ -10,6 +10,7 @@
 
 #include "catalog/catalog.h"
 #include "config/open.h"
+#include "repo/marks.h"
 #include "wal/target.h"
 #include "wal/verify.h"
 
@@ -26,6 +27,8 @@ struct view {
     size_t n_gaps;
     struct window *windows;
     size_t n_windows;
+    struct backup_mark *marks; /* holds, and backups that are hidden until they are deleted */
+    size_t n_marks;
     unsigned broken; /* backups that cannot be read; each was logged */
 };
 /* Opens a repository with its key where that can be had; without it (logged) windows are not known.
@@ -34,6 +37,8 @@ int view_open(const struct config *c, const struct cluster_config *cluster, cons
               struct repo **r, struct err *err) MUST_CHECK;
 int view_load(struct view *v, struct repo *r, const struct stop *stop, struct err *err) MUST_CHECK;
 void view_free(struct view *v);
+/* NULL: nothing is said of this backup. */
+const struct backup_mark *view_mark(const struct view *v, const char *label);
 /* Brings the catalog's rows of this repository up to date, as one change. anew: forgets what was
  * there before. */
 int view_record(const struct view *v, const struct repo *r, struct catalog *c, bool anew,

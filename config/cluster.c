@@ -29,6 +29,8 @@ static const struct field cluster_fields[] = {
     TIMEOUT("archive_timeout", archive_timeout_ms),
     TIMEOUT("wal_wait_timeout", wal_wait_timeout_ms),
     TIMEOUT("archive_get_timeout", archive_get_timeout_ms),
+    {"archive_push_ahead", FIELD_INT, AT(archive_push_ahead), 0, CONFIG_AHEAD_MAX, NULL, NULL},
+    {"archive_get_ahead", FIELD_INT, AT(archive_get_ahead), 0, CONFIG_AHEAD_MAX, NULL, NULL},
 };
 
 /* CPUs this process may use; more workers than four only help where disks are very fast. */
@@ -64,6 +66,8 @@ struct cluster_config *cluster_add(struct config *c, const char *name, const str
         .archive_timeout_ms = 60 * 1000,
         .wal_wait_timeout_ms = 10 * 60 * 1000,
         .archive_get_timeout_ms = 5 * 60 * 1000,
+        .archive_push_ahead = CONFIG_UNSET,
+        .archive_get_ahead = CONFIG_UNSET,
         .place = place_of(at),
     };
     return cluster;

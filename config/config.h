@@ -26,7 +26,9 @@
 #define CONFIG_DEFAULT_PATH "/etc/pgbr/pgbr.yml"
 enum {
     CONFIG_NAME_MAX = 63,   /* bytes of a cluster's or a repository's name */
-    CONFIG_UNSET = INT_MIN, /* a compress_level that was not given */
+    CONFIG_UNSET = INT_MIN, /* a number that was not given and whose default is not one number */
+    CONFIG_AHEAD = 8,       /* segments, see archive_push_ahead */
+    CONFIG_AHEAD_MAX = 32,
     CONFIG_FILE_MAX = 4 << 20,
 };
 
@@ -36,6 +38,8 @@ enum config_retention { CONFIG_RETENTION_COUNT, CONFIG_RETENTION_TIME };
 enum config_archive_type { CONFIG_ARCHIVE_FULL, CONFIG_ARCHIVE_DIFF, CONFIG_ARCHIVE_INCR };
 enum config_uri_style { CONFIG_URI_HOST, CONFIG_URI_PATH };
 enum config_role { CONFIG_ROLE_ANY, CONFIG_ROLE_PRIMARY, CONFIG_ROLE_REPLICA };
+
+struct stop;
 
 /* Where something stands in the file, from 1; line 0: it is a default. */
 struct config_place {
@@ -57,9 +61,10 @@ struct repo_config {
     char *s3_bucket, *s3_endpoint, *s3_region; /* s3_region: us-east-1 */
     char *s3_key, *s3_key_secret, *s3_token;   /* secrets: see repo_config_secrets() */
     char *s3_key_file, *s3_key_secret_file, *s3_token_file;
-    enum config_uri_style s3_uri_style; /* host */
-    char *storage_host;                 /* connect here instead of to s3_endpoint; or NULL */
-    unsigned storage_port;              /* 443 */
+    char *s3_credentials_file, *s3_profile; /* of the AWS command line; s3_profile: "default" */
+    enum config_uri_style s3_uri_style;     /* host */
+    char *storage_host;                     /* connect here instead of to s3_endpoint; or NULL */
+    unsigned storage_port;                  /* 443 */
     char *storage_ca_file, *storage_ca_path;
     bool storage_verify_tls; /* true */
 
@@ -114,6 +119,9 @@ struct cluster_config {
     int64_t archive_timeout_ms;     /* proof before a backup that archiving works: 60 s */
     int64_t wal_wait_timeout_ms;    /* for the WAL of a backup: 10 min */
     int64_t archive_get_timeout_ms; /* retrying what may pass: 5 min */
+    /* Segments handled beyond the one asked for; 0: none. CONFIG_UNSET, the default:
+     * CONFIG_AHEAD for repositories over a network, none for local ones. */
+    int archive_push_ahead, archive_get_ahead;
     struct cluster_member *members; /* from an inventory */
     size_t n_members;
     struct config_place place;
@@ -143,6 +151,7 @@ struct config {
     size_t n_clusters;
     struct job_config *jobs;
     size_t n_jobs;
+    const struct stop *stop; /* set by the program: what waits for a server gives up; or NULL */
     struct config_note *notes;
     size_t n_notes;
     bool has_secret; /* a secret stands in the file itself */
@@ -180,6 +189,13 @@ void repo_config_free(struct repo_config *r);
  * ERR_KEY, saying all three ways.
  */
 int repo_config_secrets(struct repo_config *r, struct err *err) MUST_CHECK;
+
+/*
+ * The S3 keys alone. Where neither s3_key nor s3_key_secret is given in one of these ways: all
+ * three from s3_credentials_file, else from AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and
+ * AWS_SESSION_TOKEN. Files are read when this is called, so that keys can be renewed.
+ */
+int repo_config_s3_keys(struct repo_config *r, struct err *err) MUST_CHECK;
 
 /* The text of a file that holds a secret, without the end of its line: new memory, to be freed with
  * secret_free(). Empty or not text: ERR_KEY. */

@@ -5,13 +5,63 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "config/parts.h"
+#include "repo/store/s3.h"
 
-static int open_store(const struct repo_config *r, bool create, struct store **s, struct err *err)
+enum { PUSH_DEADLINE_S = 60 }; /* PostgreSQL itself asks again */
+
+/* Keys are looked for in a fresh copy of the configuration, so that files are read again. */
+static int read_keys(void *ctx, struct s3_keys *out, struct err *err)
+{
+    AUTO(repo_config_free) struct repo_config r = {0};
+
+    repo_copy(&r, ctx, "");
+    TRY(repo_config_s3_keys(&r, err));
+    *out = (struct s3_keys){TAKE(r.s3_key), TAKE(r.s3_key_secret), TAKE(r.s3_token)};
+    return 0;
+}
+
+static void free_keys_source(void **ctx)
+{
+    struct repo_config *r = *ctx;
+
+    repo_config_free(r);
+    free(r);
+    *ctx = NULL;
+}
+
+static int open_s3(const struct config *c, const struct repo_config *r, enum repo_open_mode mode,
+                   struct store **s, struct err *err)
+{
+    bool plain = strncmp(r->s3_endpoint, "http://", 7) == 0;
+    struct repo_config *source = xcalloc(1, sizeof *source);
+    const struct s3_options o = {
+        .endpoint = r->s3_endpoint,
+        .port = plain && r->storage_port == 443 ? 0 : r->storage_port,
+        .host = r->storage_host,
+        .bucket = r->s3_bucket,
+        .region = r->s3_region,
+        .prefix = r->path,
+        .path_style = r->s3_uri_style == CONFIG_URI_PATH,
+        .ca_file = r->storage_ca_file,
+        .ca_path = r->storage_ca_path,
+        .no_verify = !r->storage_verify_tls,
+        .keys = read_keys,
+        .keys_ctx = source,
+        .keys_free = free_keys_source,
+        .deadline_s = mode == REPO_OPEN_QUICK ? PUSH_DEADLINE_S : 0,
+        .stop = c->stop,
+    };
+
+    repo_copy(source, r, "");
+    return store_s3_open(s, &o, err);
+}
+
+static int open_store(const struct config *c, const struct repo_config *r, bool create,
+                      enum repo_open_mode mode, struct store **s, struct err *err)
 {
     if (r->type == CONFIG_REPO_S3)
-        return err_set(
-            err, ERR_UNSUPPORTED,
-            "this version of pgbr cannot use repositories of type \"s3\"; use \"posix\"");
+        return open_s3(c, r, mode, s, err);
     return store_posix_open(s, r->path, create, err);
 }
 
@@ -58,7 +108,7 @@ static int open_or_init(const struct config *c, const struct cluster_config *clu
     TRY(config_repo(c, cluster, name, &conf, err));
     options = options_of(c, cluster, &conf);
     if ((mode == REPO_OPEN_NO_KEY && !init) || fill_secret(&conf, &options, err) == 0) {
-        if (open_store(&conf, init, &store, err) == 0 &&
+        if (open_store(c, &conf, init, mode, &store, err) == 0 &&
             (init ? repo_init(r, store, &options, created, err)
                   : repo_open(r, store, &options, mode, err)) == 0)
             return 0;

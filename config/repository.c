@@ -68,6 +68,8 @@ static const struct field repo_fields[] = {
     PATH(s3_key_file),
     PATH(s3_key_secret_file),
     PATH(s3_token_file),
+    PATH(s3_credentials_file),
+    TEXT(s3_profile),
     CHOICE(s3_uri_style, uri_styles),
     TEXT(storage_host),
     COUNT(storage_port, 1, 65535),
@@ -113,6 +115,8 @@ static const size_t texts[] = {
     AT(s3_key_file),
     AT(s3_key_secret_file),
     AT(s3_token_file),
+    AT(s3_credentials_file),
+    AT(s3_profile),
     AT(storage_host),
     AT(storage_ca_file),
     AT(storage_ca_path),
@@ -166,6 +170,14 @@ static int check_variables(const char *text, const struct node *at, struct err *
     return 0;
 }
 
+/* "http://" is there for tests and for those who insist; every command warns about it. */
+static size_t scheme_length(const char *endpoint)
+{
+    if (strncmp(endpoint, "https://", 8) == 0)
+        return 8;
+    return strncmp(endpoint, "http://", 7) == 0 ? 7 : 0;
+}
+
 static int check_store(const struct repo_config *r, const struct node *map, struct err *err)
 {
     bool s3 = r->type == CONFIG_REPO_S3;
@@ -183,9 +195,12 @@ static int check_store(const struct repo_config *r, const struct node *map, stru
     if (s3 && strpbrk(r->s3_bucket, "/ ") != NULL)
         return fail_here(at_key(map, "s3_bucket"), err,
                          "\"s3_bucket\" must be a bucket's name; a prefix goes into \"path\"");
-    if (s3 && strpbrk(r->s3_endpoint, "/ ") != NULL)
+    if (s3 && strpbrk(r->s3_endpoint + scheme_length(r->s3_endpoint), "/ ?#@") != NULL)
         return fail_here(at_key(map, "s3_endpoint"), err,
-                         "\"s3_endpoint\" must be a host name, without \"https://\" and path");
+                         "\"s3_endpoint\" must be a host name, without a path");
+    if (s3 && r->s3_profile != NULL && r->s3_credentials_file == NULL)
+        return fail_here(at_key(map, "s3_profile"), err,
+                         "\"s3_profile\" needs \"s3_credentials_file\"");
     TRY(check_variables(r->path, at_key(map, "path"), err));
     return check_variables(r->s3_bucket, at_key(map, "s3_bucket"), err);
 }
@@ -207,6 +222,8 @@ static int check_secrets(const struct repo_config *r, const struct node *map, st
     TRY(one_of(r, map, "s3_key", "s3_key_file", err));
     TRY(one_of(r, map, "s3_key_secret", "s3_key_secret_file", err));
     TRY(one_of(r, map, "s3_token", "s3_token_file", err));
+    TRY(one_of(r, map, "s3_key", "s3_credentials_file", err));
+    TRY(one_of(r, map, "s3_key_file", "s3_credentials_file", err));
     TRY(one_of(r, map, "cipher_pass", "cipher_pass_file", err));
     TRY(one_of(r, map, "cipher_pass", "cipher_key_file", err));
     TRY(one_of(r, map, "cipher_pass_file", "cipher_key_file", err));

@@ -7,6 +7,7 @@
 
 #include "base/fs.h"
 #include "base/mem.h"
+#include "config/aws_file.h"
 #include "config/fields.h"
 
 enum { SECRET_MAX = 64 << 10 };
@@ -133,7 +134,42 @@ static int find_cipher(struct repo_config *r, struct err *err)
     return 0;
 }
 
-static int find_s3(struct repo_config *r, struct err *err)
+static int from_credentials_file(struct repo_config *r, struct err *err)
+{
+    AUTO(wipe_buf) struct buf text = BUF_INIT;
+    struct aws_keys keys;
+
+    buf_reserve(&text, SECRET_MAX);
+    if (fs_read_file(AT_FDCWD, r->s3_credentials_file, SECRET_MAX, &text, err) != 0 ||
+        aws_file_parse(text.p, text.len, r->s3_profile != NULL ? r->s3_profile : "default", &keys,
+                       err) != 0)
+        return err_context(err, "\"s3_credentials_file\" of repository \"%s\": \"%s\"", r->name,
+                           r->s3_credentials_file);
+    look_at_mode(r, r->s3_credentials_file);
+    secret_free(&r->s3_token);
+    r->s3_key = keys.key;
+    r->s3_key_secret = keys.secret;
+    r->s3_token = keys.token;
+    return 0;
+}
+
+/* What belongs together comes from one place: a token of somebody's shell does not fit the keys of
+ * a file. */
+static bool from_aws_environment(struct repo_config *r)
+{
+    const char *key = getenv("AWS_ACCESS_KEY_ID"), *secret = getenv("AWS_SECRET_ACCESS_KEY");
+    const char *token = getenv("AWS_SESSION_TOKEN");
+
+    if (key == NULL || key[0] == '\0' || secret == NULL || secret[0] == '\0')
+        return false;
+    secret_free(&r->s3_token);
+    r->s3_key = xstrdup(key);
+    r->s3_key_secret = xstrdup(secret);
+    r->s3_token = token != NULL && token[0] != '\0' ? xstrdup(token) : NULL;
+    return true;
+}
+
+int repo_config_s3_keys(struct repo_config *r, struct err *err)
 {
     const struct secret wanted[] = {
         {"s3_key", &r->s3_key, r->s3_key_file, true},
@@ -141,8 +177,20 @@ static int find_s3(struct repo_config *r, struct err *err)
         {"s3_token", &r->s3_token, r->s3_token_file, false},
     };
 
+    for (size_t i = 0; i < LENGTH(wanted); i++) {
+        struct secret s = wanted[i];
+        s.required = false;
+        TRY(find(r, &s, err));
+    }
+    if (r->s3_key == NULL && r->s3_key_secret == NULL) {
+        if (r->s3_credentials_file != NULL)
+            return from_credentials_file(r, err);
+        if (from_aws_environment(r))
+            return 0;
+    }
     for (size_t i = 0; i < LENGTH(wanted); i++)
-        TRY(find(r, &wanted[i], err));
+        if (wanted[i].required && *wanted[i].value == NULL)
+            return missing(r, &wanted[i], err);
     return 0;
 }
 
@@ -150,5 +198,5 @@ int repo_config_secrets(struct repo_config *r, struct err *err)
 {
     if (r->cipher_type != CONFIG_CIPHER_NONE)
         TRY(find_cipher(r, err));
-    return r->type == CONFIG_REPO_S3 ? find_s3(r, err) : 0;
+    return r->type == CONFIG_REPO_S3 ? repo_config_s3_keys(r, err) : 0;
 }

@@ -14,6 +14,7 @@
 #include <stdint.h>
 
 #include "base/err.h"
+#include "postgres/control.h"
 #include "postgres/relfile.h"
 #include "postgres/wal_reader.h"
 
@@ -116,8 +117,6 @@ enum wal_event_kind {
     WAL_EVENT_DB_CREATE_LOGGED = 11,   /* db, spc */
     WAL_EVENT_DB_DROP = 12,            /* db, spc; n_spc and spcs when just parsed */
 };
-
-enum { WAL_LEVEL_MINIMAL, WAL_LEVEL_REPLICA, WAL_LEVEL_LOGICAL };
 
 struct wal_event {
     enum wal_event_kind kind;

@@ -55,6 +55,8 @@ void lease_format(const struct lease_terms *t, enum lease_state state, struct bu
     field_u64(out, LEASE_SYSTEM, t->id.system_id);
     field_uv(out, LEASE_PID, t->pid);
     field_uv(out, LEASE_MAJOR, t->id.major);
+    if (t->wal_lsn != 0)
+        field_u64(out, LEASE_WAL, t->wal_lsn);
     field_uv(out, LEASE_TIMELINE, t->id.timeline);
     if (t->base != NULL)
         field_text(out, LEASE_BASE, t->base);

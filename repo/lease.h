@@ -17,6 +17,7 @@ struct lease_terms {
     const char *base;           /* label or NULL */
     const char *const *adopted; /* set labels */
     size_t n_adopted;
+    uint64_t wal_lsn; /* WAL from here on is needed, on whatever timeline; 0: not known yet */
     const char *host; /* for people */
     uint32_t pid;
 };
@@ -41,6 +42,7 @@ struct lease_seen {
     char base[LABEL_SIZE + 1];
     char (*adopted)[LABEL_SIZE + 1];
     size_t n_adopted;
+    uint64_t wal_lsn; /* 0: not told */
     char *host;
     bool released;
     int64_t age_us; /* by the store's clock */

@@ -13,6 +13,7 @@ enum {
     LEASE_SYSTEM = 3,   /* 8 bytes */
     LEASE_PID = 4,      /* uv, for people */
     LEASE_MAJOR = 5,    /* uv */
+    LEASE_WAL = 6,      /* 8 bytes: WAL from this position on is needed; left out: not known */
     LEASE_TIMELINE = 7, /* uv */
     LEASE_BASE = 9,     /* a label; left out: none */
     LEASE_ADOPTED = 11, /* labels of 25 bytes, one after the other; left out: none */

@@ -92,6 +92,11 @@ static int take_field(const struct field *f, struct lease_seen *s, struct err *e
         return 0;
     case LEASE_MAJOR:
         return take_u32(f, &s->id.major, err);
+    case LEASE_WAL:
+        if (f->len != 8)
+            return bad_field(f, err);
+        s->wal_lsn = get_u64(f->p);
+        return 0;
     case LEASE_TIMELINE:
         return take_u32(f, &s->id.timeline, err);
     case LEASE_BASE:

@@ -123,6 +123,10 @@ int file_index_parse(const void *bytes, size_t len, uint32_t sets, struct file_i
                      struct err *err) MUST_CHECK;
 void file_index_free(struct file_index *x);
 
+/* What needs no key: both are the caller's to free, also on failure, and begin as zeros. Errors as
+ * manifest_open(); whether the set was fenced is not looked for. */
+int manifest_public(struct repo *r, const char *label, struct pubinfo *pub, struct set_table *sets,
+                    struct err *err) MUST_CHECK;
 /* The first n chunks of a manifest, decoded from its front without directory (so without a key in
  * the no-key way). ERR_NOT_FOUND: no such backup. */
 int manifest_front(struct repo *r, const char *label, unsigned n, struct buf *chunks,

@@ -171,25 +171,26 @@ int pubinfo_read(struct repo *r, const char *label, struct pubinfo *p, uint64_t 
 
 /* ---- a manifest ---- */
 
-static int parse_public(struct manifest *m, const char *label, const struct buf raw[3],
-                        struct err *err)
+static int parse_public(struct repo *r, const char *label, const struct buf raw[3],
+                        struct pubinfo *pub, struct set_table *sets, struct err *err)
 {
-    TRY(pubinfo_parse(raw[AT_PUBINFO].p, raw[AT_PUBINFO].len, &m->pub, err));
-    TRY(check_owner(m->repo, label, &m->pub, err));
-    TRY(settab_parse(raw[AT_SETTAB].p, raw[AT_SETTAB].len, &m->sets, err));
-    if (strcmp(m->sets.sets[1].label, label) != 0)
+    TRY(pubinfo_parse(raw[AT_PUBINFO].p, raw[AT_PUBINFO].len, pub, err));
+    TRY(check_owner(r, label, pub, err));
+    TRY(settab_parse(raw[AT_SETTAB].p, raw[AT_SETTAB].len, sets, err));
+    if (strcmp(sets->sets[1].label, label) != 0)
         return err_set(err, ERR_CORRUPT, "backup \"%s\": its first set is \"%s\", expected its own",
-                       label, m->sets.sets[1].label);
-    return packtab_parse(raw[AT_PACKTAB].p, raw[AT_PACKTAB].len, &m->sets, LIVE_CHECKED, err);
+                       label, sets->sets[1].label);
+    return packtab_parse(raw[AT_PACKTAB].p, raw[AT_PACKTAB].len, sets, LIVE_CHECKED, err);
 }
 
-static int load_public(struct manifest *m, const char *label, struct err *err)
+int manifest_public(struct repo *r, const char *label, struct pubinfo *pub, struct set_table *sets,
+                    struct err *err)
 {
     struct buf raw[3] = {BUF_INIT, BUF_INIT, BUF_INIT};
-    int rc = manifest_front(m->repo, label, 3, raw, NULL, err);
+    int rc = manifest_front(r, label, 3, raw, NULL, err);
 
     if (rc == 0)
-        rc = parse_public(m, label, raw, err);
+        rc = parse_public(r, label, raw, pub, sets, err);
     for (size_t i = 0; i < LENGTH(raw); i++)
         buf_free(&raw[i]);
     return rc;
@@ -252,7 +253,7 @@ int manifest_open(struct manifest **out, struct repo *r, const char *label, stru
                        label);
     m = xcalloc(1, sizeof *m);
     m->repo = r;
-    TRY(load_public(m, label, err));
+    TRY(manifest_public(r, label, &m->pub, &m->sets, err));
     TRY(check_fence(r, label, err));
     if (load_private(m, err) != 0)
         return err_context(err, "manifest of backup \"%s\"", label);

@@ -10,7 +10,7 @@
 #include "repo/fields.h"
 #include "repo/lease.h"
 
-enum { MARK_TIME = 2, MARK_REASON = 4, MARK_REASON_MAX = 2000 };
+enum { MARK_TIME = 2, MARK_REASON = 4, MARK_UNTIL = 6, MARK_REASON_MAX = 2000 };
 
 /* The label field: the key below the cluster. */
 static const char *mark_label(const struct repo *r, const char *key)
@@ -18,7 +18,8 @@ static const char *mark_label(const struct repo *r, const char *key)
     return key + strlen(repo_cluster(r)) + 1;
 }
 
-static int put_new(struct repo *r, const char *key, const char *reason, struct err *err)
+static int put_new(struct repo *r, const char *key, const char *reason, int64_t until_us,
+                   struct err *err)
 {
     AUTO(coder_free) struct coder *coder = NULL;
     AUTO(buf_free) struct buf body = BUF_INIT;
@@ -30,14 +31,17 @@ static int put_new(struct repo *r, const char *key, const char *reason, struct e
     field_u64(&body, MARK_TIME, (uint64_t)clock_now_us());
     if (reason != NULL)
         field_bytes(&body, MARK_REASON, reason, strnlen(reason, MARK_REASON_MAX));
+    if (until_us != 0)
+        field_u64(&body, MARK_UNTIL, (uint64_t)until_us);
     return object_put_small(repo_store(r), key, STORE_CREATE_ONLY, &head, coder, CHUNK_TEXT,
                             CHUNK_PUBLIC, body.p, body.len, err);
 }
 
 /* Another host's mark is as good, but may not have reached its disk yet. */
-static int put_mark(struct repo *r, const char *key, const char *reason, struct err *err)
+static int put_mark(struct repo *r, const char *key, const char *reason, int64_t until_us,
+                    struct err *err)
 {
-    if (put_new(r, key, reason, err) == 0)
+    if (put_new(r, key, reason, until_us, err) == 0)
         return 0;
     if (err->code != ERR_EXISTS)
         return -1;
@@ -65,7 +69,7 @@ static int seen(struct repo *r, const char *key, bool *there, struct err *err)
 int fence_intent(struct repo *r, const char *set, struct err *err)
 {
     AUTO(buf_free) struct buf key = BUF_INIT;
-    return put_mark(r, name_fence_intent(&key, repo_cluster(r), set), NULL, err);
+    return put_mark(r, name_fence_intent(&key, repo_cluster(r), set), NULL, 0, err);
 }
 
 int fence_withdraw(struct repo *r, const char *set, struct err *err)
@@ -77,7 +81,7 @@ int fence_withdraw(struct repo *r, const char *set, struct err *err)
 int fence_final(struct repo *r, const char *set, struct err *err)
 {
     AUTO(buf_free) struct buf key = BUF_INIT;
-    return put_mark(r, name_fence_final(&key, repo_cluster(r), set), NULL, err);
+    return put_mark(r, name_fence_final(&key, repo_cluster(r), set), NULL, 0, err);
 }
 
 /* The intent is asked for first: should it be removed meanwhile because the fence became final,
@@ -93,7 +97,7 @@ int fence_seen(struct repo *r, const char *set, bool *intent, bool *final_fence,
 int expired_mark(struct repo *r, const char *label, const char *reason, struct err *err)
 {
     AUTO(buf_free) struct buf key = BUF_INIT;
-    return put_mark(r, name_expired(&key, repo_cluster(r), label), reason, err);
+    return put_mark(r, name_expired(&key, repo_cluster(r), label), reason, 0, err);
 }
 
 int expired_withdraw(struct repo *r, const char *label, struct err *err)
@@ -108,10 +112,11 @@ int expired_seen(struct repo *r, const char *label, bool *expired, struct err *e
     return seen(r, name_expired(&key, repo_cluster(r), label), expired, err);
 }
 
-int hold_mark(struct repo *r, const char *label, const char *note, struct err *err)
+int hold_mark(struct repo *r, const char *label, const char *note, int64_t until_us,
+              struct err *err)
 {
     AUTO(buf_free) struct buf key = BUF_INIT;
-    return put_mark(r, name_hold(&key, repo_cluster(r), label), note, err);
+    return put_mark(r, name_hold(&key, repo_cluster(r), label), note, until_us, err);
 }
 
 int hold_withdraw(struct repo *r, const char *label, struct err *err)
@@ -140,11 +145,15 @@ static int take_field(const struct field *f, struct mark *m, struct err *err)
         m->time_us = (int64_t)get_u64(f->p);
         return 0;
     }
+    if (f->tag == MARK_UNTIL && f->len == 8) {
+        m->until_us = (int64_t)get_u64(f->p);
+        return 0;
+    }
     if (f->tag == MARK_REASON && f->len <= MARK_REASON_MAX && memchr(f->p, '\0', f->len) == NULL) {
         m->reason = xstrndup((const char *)f->p, f->len);
         return 0;
     }
-    if (f->tag == MARK_TIME || f->tag == MARK_REASON)
+    if (f->tag == MARK_TIME || f->tag == MARK_REASON || f->tag == MARK_UNTIL)
         return err_set(err, ERR_CORRUPT, "mark: field %u of %zu bytes is malformed", f->tag,
                        f->len);
     return field_unknown(f, "mark", err);

@@ -27,6 +27,7 @@ void repo_close(struct repo **r)
 {
     if (*r == NULL)
         return;
+    repo_save_proofs(*r);
     store_close(&(*r)->store);
     free((*r)->name);
     free((*r)->cluster);
@@ -96,6 +97,13 @@ const char *repo_state_dir(const struct repo *r)
 const char *repo_read_only(const struct repo *r)
 {
     return r->read_only;
+}
+
+int repo_may_delete(const struct repo *r, struct err *err)
+{
+    if (r->read_only == NULL || r->read_only_code == ERR_KEY)
+        return 0;
+    return err_set(err, r->read_only_code, "%s", r->read_only);
 }
 
 int repo_coder(const struct repo *r, const char *label, struct coder **c, struct err *err)

@@ -64,6 +64,9 @@ const struct repo_key *repo_key(const struct repo *r); /* NULL: plain, or opened
 /* NULL, or why this process may not write here: opened without the key, or made by a newer version.
  * Coders refuse by themselves; what only deletes asks. */
 const char *repo_read_only(const struct repo *r);
+/* Whether objects may be deleted, which needs no key: only a newer version may forbid it.
+ * ERR_UNSUPPORTED. */
+int repo_may_delete(const struct repo *r, struct err *err) MUST_CHECK;
 int repo_level(const struct repo *r);
 uint64_t repo_pack_size(const struct repo *r);
 unsigned repo_lease_ttl_s(const struct repo *r);

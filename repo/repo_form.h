@@ -20,6 +20,8 @@ struct repo {
     struct identity *ids;
     size_t n_ids;
     uint32_t info_gen; /* 0: the cluster has no info yet */
+    bool opened;
+    struct store_proofs saved; /* what the state file says of the store */
 };
 
 enum { SMALL_BODY_MAX = 1 << 20 };
@@ -47,7 +49,9 @@ int repo_read_info(struct repo *r, struct err *err) MUST_CHECK;
 /* Writes generation gen with these identities. ERR_EXISTS: somebody was first. */
 int repo_write_info(struct repo *r, uint32_t gen, const struct identity *ids, size_t n,
                     struct err *err) MUST_CHECK;
-void repo_save_state(const struct repo *r);
+void repo_save_state(struct repo *r);
+/* Once more, when the store was found out to be other than the state file says. */
+void repo_save_proofs(struct repo *r);
 /* Removes objects without an end that nothing can depend on yet. */
 int repo_clear_torn(struct store *store, const char *cluster, struct err *err) MUST_CHECK;
 

@@ -211,7 +211,7 @@ int repo_open_fully(struct repo *r, const struct repo_options *o, bool want_key,
     TRY(take_descriptor(r, o, &d, &body, err));
     if (r->encrypted && want_key)
         TRY(find_key(r, o, err));
-    if (r->encrypted && !want_key && r->read_only == NULL)
+    if (r->encrypted && !want_key && r->read_only == NULL) /* a feature counts more */
         set_read_only(r, ERR_KEY,
                       xstrdup("the repository was opened without its key, only for reading"));
     TRY(authenticate(r, &d, name_descriptor(), err));
@@ -221,7 +221,7 @@ int repo_open_fully(struct repo *r, const struct repo_options *o, bool want_key,
 
 /* ---- the state file ---- */
 
-void repo_save_state(const struct repo *r)
+void repo_save_state(struct repo *r)
 {
     struct repo_state s = {
         .written_us = clock_now_us(),
@@ -230,15 +230,42 @@ void repo_save_state(const struct repo *r)
         .ids = r->ids, /* borrowed */
         .n_ids = r->n_ids,
         .info_gen = r->info_gen,
+        .proofs = store_known(r->store),
     };
 
+    r->opened = true;
     if (r->state_dir == NULL || r->read_only != NULL)
         return;
     memcpy(s.repo_id, r->id, REPO_ID_SIZE);
     if (s.has_key)
         s.key = r->key;
     state_save(r->state_dir, r->name, r->cluster, store_where(r->store), &s);
+    r->saved = s.proofs;
     repo_key_wipe(&s.key);
+}
+
+void repo_save_proofs(struct repo *r)
+{
+    struct store_proofs now;
+
+    if (!r->opened)
+        return;
+    now = store_known(r->store);
+    if (now.proved_us != r->saved.proved_us || now.create_only != r->saved.create_only ||
+        now.checksum != r->saved.checksum)
+        repo_save_state(r);
+}
+
+/* What another process found out of the same store, not too long ago. */
+static void recall_proofs(struct repo *r, const struct repo_state *s)
+{
+    int64_t age = clock_now_us() - s->proofs.proved_us;
+
+    if (s->proofs.proved_us == 0 || age < 0 || age >= (int64_t)STATE_STALE_S * 1000000 ||
+        memcmp(s->repo_id, r->id, REPO_ID_SIZE) != 0)
+        return;
+    store_recall(r->store, &s->proofs);
+    r->saved = s->proofs;
 }
 
 enum quick { QUICK_OPENED, QUICK_NO_STATE, QUICK_OTHER_REPO };
@@ -264,30 +291,26 @@ static bool state_usable(const struct repo_state *s, const struct repo_options *
 }
 
 /* -1 is an answer of the store that the full way would get as well. */
-static int open_quickly(struct repo *r, const struct repo_options *o, enum quick *result,
-                        struct err *err)
+static int open_quickly(struct repo *r, const struct repo_options *o, struct repo_state *s,
+                        enum quick *result, struct err *err)
 {
-    AUTO(state_free) struct repo_state s = {0};
     AUTO(buf_free) struct buf body = BUF_INIT;
     struct descriptor d;
 
-    *result = QUICK_NO_STATE;
-    if (r->state_dir == NULL ||
-        !state_load(r->state_dir, r->name, r->cluster, store_where(r->store), &s) ||
-        !state_usable(&s, o))
+    if (!state_usable(s, o))
         return 0;
     TRY(repo_read_descriptor(r->store, &body, err));
     *result = QUICK_OTHER_REPO;
-    if (descriptor_parse(body.p, body.len, &d, err) != 0 || d.encrypted != s.encrypted ||
-        memcmp(d.repo_id, s.repo_id, REPO_ID_SIZE) != 0 ||
-        (s.encrypted && descriptor_authentic(&d, &s.key, name_descriptor(), err) != 0)) {
+    if (descriptor_parse(body.p, body.len, &d, err) != 0 || d.encrypted != s->encrypted ||
+        memcmp(d.repo_id, s->repo_id, REPO_ID_SIZE) != 0 ||
+        (s->encrypted && descriptor_authentic(&d, &s->key, name_descriptor(), err) != 0)) {
         err_clear(err);
         return 0;
     }
     memcpy(r->id, d.repo_id, REPO_ID_SIZE);
     r->encrypted = d.encrypted;
     TRY(check_features(r, &d, err));
-    take_state(r, &s);
+    take_state(r, s);
     *result = QUICK_OPENED;
     return 0;
 }
@@ -295,19 +318,26 @@ static int open_quickly(struct repo *r, const struct repo_options *o, enum quick
 static int open_in_mode(struct repo *r, const struct repo_options *o, enum repo_open_mode mode,
                         struct err *err)
 {
+    AUTO(state_free) struct repo_state s = {0};
     enum quick quick = QUICK_NO_STATE;
+    bool known = r->state_dir != NULL &&
+                 state_load(r->state_dir, r->name, r->cluster, store_where(r->store), &s);
 
-    if (mode == REPO_OPEN_QUICK)
-        TRY(open_quickly(r, o, &quick, err));
-    if (quick == QUICK_OPENED)
-        return 0;
-    if (repo_open_fully(r, o, mode != REPO_OPEN_NO_KEY, err) != 0) {
+    if (known && mode == REPO_OPEN_QUICK)
+        TRY(open_quickly(r, o, &s, &quick, err));
+    if (quick != QUICK_OPENED && repo_open_fully(r, o, mode != REPO_OPEN_NO_KEY, err) != 0) {
         if (quick == QUICK_OTHER_REPO && err->code == ERR_KEY)
             err->code = ERR_FOREIGN;
         if (quick == QUICK_OTHER_REPO)
             err_context(err, "another repository than the one used before is at \"%s\"",
                         store_where(r->store));
         return -1;
+    }
+    if (known)
+        recall_proofs(r, &s);
+    if (quick == QUICK_OPENED) {
+        r->opened = true;
+        return 0;
     }
     if (quick == QUICK_OTHER_REPO)
         log_warning("repository \"%s\" at \"%s\" was created anew since it was used last; what it "

@@ -16,7 +16,7 @@
 #include "base/mem.h"
 
 enum { STATE_MAX = 1 << 20, STATE_IDS_MAX = 10000, WRITTEN_AT = 8 };
-static const uint8_t state_magic[8] = {'p', 'g', 'b', 'r', 'S', 't', '0', '1'};
+static const uint8_t state_magic[8] = {'p', 'g', 'b', 'r', 'S', 't', '0', '2'};
 
 void state_free(struct repo_state *s)
 {
@@ -48,6 +48,9 @@ void state_format(const struct repo_state *s, const char *where, struct buf *out
         buf_u64(out, s->ids[i].system_id);
         buf_uv(out, s->ids[i].major);
     }
+    buf_u64(out, (uint64_t)s->proofs.proved_us);
+    buf_u8(out, s->proofs.create_only);
+    buf_u8(out, s->proofs.checksum);
     buf_u8(out, s->has_key);
     if (s->has_key)
         buf_add(out, s->key.bytes, REPO_KEY_SIZE);
@@ -102,6 +105,11 @@ int state_parse(const void *data, size_t len, const char *where, struct repo_sta
     made.encrypted = cur_u8(&in) != 0;
     made.info_gen = (uint32_t)cur_uv_max(&in, UINT32_MAX);
     parse_ids(&in, &made);
+    made.proofs.proved_us = (int64_t)cur_u64(&in);
+    made.proofs.create_only = cur_u8(&in);
+    made.proofs.checksum = cur_u8(&in);
+    if (made.proofs.create_only > STORE_REFUTED || made.proofs.checksum > STORE_REFUTED)
+        return refuse(err, "malformed");
     made.has_key = cur_u8(&in) != 0;
     if (made.has_key)
         copy_out(&in, made.key.bytes, REPO_KEY_SIZE);

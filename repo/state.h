@@ -23,6 +23,7 @@ struct repo_state {
     struct identity *ids;
     size_t n_ids;
     uint32_t info_gen;
+    struct store_proofs proofs; /* of what the store can do */
 };
 void state_free(struct repo_state *s); /* wipes the key */
 

@@ -6,7 +6,9 @@
  * read with one request, each thread decodes into one buffer that stays in the processor's cache,
  * and no copy of the whole segment is made.
  */
+#include <fcntl.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "base/fs.h"
 #include "base/mem.h"
@@ -140,6 +142,23 @@ static int extract_all(struct extract *x, struct coder *coder, unsigned threads,
     return rc;
 }
 
+/*
+ * All of the file's blocks at once. Where they are only reserved, ext4 writes the file out when it is
+ * renamed over another one (auto_da_alloc in ext4(5)), and somebody waits for that. A file system
+ * that cannot do it takes the blocks one by one.
+ */
+static void allocate(const struct extract *x)
+{
+    (void)!fallocate(x->fd, 0, 0, (off_t)x->n * WAL_CHUNK_SIZE);
+}
+
+static int cut(const struct extract *x, uint64_t len, struct err *err)
+{
+    if (len % WAL_CHUNK_SIZE != 0 && ftruncate(x->fd, (off_t)len) != 0)
+        return err_sys(err, "cannot cut \"%s\" to its length", x->path);
+    return 0;
+}
+
 static int extract(struct extract *x, size_t max_len, unsigned threads, uint64_t *len,
                    struct err *err)
 {
@@ -152,9 +171,10 @@ static int extract(struct extract *x, size_t max_len, unsigned threads, uint64_t
     if ((size_t)(x->n - 1) * WAL_CHUNK_SIZE >= max_len)
         return err_set(err, ERR_CORRUPT, "it holds %u MiB of WAL, at most %zu are possible", x->n,
                        max_len >> 20);
+    allocate(x);
     TRY(extract_all(x, coder, threads, err));
     *len = (uint64_t)(x->n - 1) * WAL_CHUNK_SIZE + x->last_len;
-    return 0;
+    return cut(x, *len, err);
 }
 
 int wal_object_extract(struct repo *r, uint64_t system_id, unsigned major, const char *file,

@@ -12,7 +12,6 @@
 #include "base/fs.h"
 #include "base/hash.h"
 #include "base/mem.h"
-#include "base/queue.h"
 #include "repo/object_form.h"
 #include "repo/settle.h"
 #include "repo/wal_form.h"
@@ -43,74 +42,6 @@ static int content_tag(const struct repo *r, const struct wal_source *s, uint8_t
     return 0;
 }
 
-/* ---- compressing with several threads ---- */
-
-/* Threads take chunks in turn; results are kept until all are there, which for a segment is a few
- * MiB at most. */
-struct press {
-    const struct repo *repo;
-    const char *label;
-    const struct wal_source *source;
-    unsigned chunks;
-    atomic_uint next;
-    uint8_t *out; /* chunks times stride */
-    size_t stride;
-    size_t *stored;
-};
-
-static int press_work(void *ctx, unsigned index, struct err *err)
-{
-    struct press *p = ctx;
-    AUTO(coder_free) struct coder *coder = NULL;
-    unsigned i;
-
-    (void)index;
-    TRY(repo_coder(p->repo, p->label, &coder, err));
-    while ((i = atomic_fetch_add(&p->next, 1)) < p->chunks) {
-        size_t at = (size_t)i * WAL_CHUNK_SIZE;
-        size_t len = MIN_OF((size_t)WAL_CHUNK_SIZE, p->source->raw_len - at);
-
-        TRY(chunk_encode(coder, CHUNK_WAL, CHUNK_PRIVATE, 0, i, 1,
-                         (const uint8_t *)p->source->raw + at, len, p->out + i * p->stride,
-                         &p->stored[i], err));
-    }
-    return 0;
-}
-
-static int press_run(struct press *p, unsigned threads, struct err *err)
-{
-    struct workers *workers = NULL;
-
-    TRY(workers_start(&workers, threads, press_work, p, NULL, err));
-    return workers_join(&workers, err);
-}
-
-static int add_in_parallel(struct object_writer *w, const struct repo *r, const char *label,
-                           const struct wal_source *s, unsigned threads, struct err *err)
-{
-    struct press p = {
-        .repo = r, .label = label, .source = s, .stride = chunk_bound(WAL_CHUNK_SIZE)};
-    int rc;
-
-    p.chunks = (unsigned)((s->raw_len + WAL_CHUNK_SIZE - 1) / WAL_CHUNK_SIZE);
-    p.out = xmalloc(p.chunks * p.stride); /* touched only as far as chunks are written */
-    p.stored = xcalloc(p.chunks, sizeof *p.stored);
-    rc = press_run(&p, MIN_OF(threads, p.chunks), err);
-    for (unsigned i = 0; rc == 0 && i < p.chunks; i++)
-        rc = object_add_stored(w, CHUNK_WAL, 1, p.out + i * p.stride, p.stored[i], err);
-    free(p.out);
-    free(p.stored);
-    return rc;
-}
-
-static int add_in_turn(struct object_writer *w, const struct wal_source *s, struct err *err)
-{
-    for (size_t at = 0; at < s->raw_len; at += WAL_CHUNK_SIZE)
-        TRY(object_add(w, CHUNK_WAL, CHUNK_PRIVATE, 1, (const uint8_t *)s->raw + at,
-                       MIN_OF((size_t)WAL_CHUNK_SIZE, s->raw_len - at), NULL, err));
-    return 0;
-}
-
 /* ---- one object ---- */
 
 static int write_object(struct repo *r, const struct wal_source *s, const char *key,
@@ -125,10 +56,8 @@ static int write_object(struct repo *r, const struct wal_source *s, const char *
     TRY(object_create(&w, repo_store(r), key, mode, head, coder, err));
     if (!wal_is_segment(s->file))
         TRY(object_add(w, CHUNK_TEXT, CHUNK_PRIVATE, 1, s->raw, s->raw_len, NULL, err));
-    else if (threads > 1 && s->raw_len > WAL_CHUNK_SIZE)
-        TRY(add_in_parallel(w, r, head->label, s, threads, err));
     else
-        TRY(add_in_turn(w, s, err));
+        TRY(wal_press(w, r, head->label, s, threads, err));
     if (s->index != NULL)
         TRY(object_add(w, CHUNK_WALSUM, CHUNK_PRIVATE, 1, s->index, s->index_len, NULL, err));
     if (object_commit(&w, STORE_DURABLE, &size, err) == 0)

@@ -238,7 +238,10 @@ void recovery_notes(struct buf *out, const struct recovery_terms *t)
                       "set primary_conninfo\n");
     if (t->target->kind != TARGET_LATEST && strcmp(action_name(t), "pause") == 0)
         buf_adds(out, "recovery will pause at the target, open for reading: look whether it is the "
-                      "right moment, then select pg_wal_replay_resume() to go live\n");
+                      "right moment, then select pg_wal_replay_resume() to go live; what the next "
+                      "transaction "
+                      "had locked by then (a table that it was about to drop) cannot be read "
+                      "until it does\n");
     if (t->target->kind != TARGET_LATEST && q->action == ACTION_SHUTDOWN)
         buf_adds(out, "the server will shut down when it reaches the target; remove "
                       "recovery.signal to start it there\n");

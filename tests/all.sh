@@ -33,6 +33,7 @@ suite() { # NAME TARGET [VARIABLE=VALUE...]
 rm -rf "$results"
 if suite deps deps && suite build all units; then
     suite unit unit
+    suite model model
     suite server server
     suite crash crash ROUNDS="$ROUNDS"
     suite storm storm ROUNDS=3 # more take minutes: by hand

@@ -1,10 +1,4 @@
-/*
- * get.c - see get.h.
- *
- * Files are asked for in the configuration's order, the default repository first. A repository that
- * is damaged or away does not matter as long as another one delivers; it does matter for "absent",
- * which must be certain.
- */
+/* get.c - see get.h. */
 #include "wal/get.h"
 
 #include <errno.h>
@@ -12,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -19,25 +14,33 @@
 #include "base/fs.h"
 #include "base/log.h"
 #include "base/mem.h"
-#include "repo/wal_object.h"
-#include "wal/source.h"
+#include "wal/ask.h"
+#include "wal/left.h"
+#include "wal/local.h"
+#include "wal/prefetch.h"
 
 enum { GET_THREADS = 2, PAUSE_MIN_MS = 250, PAUSE_MAX_MS = 10000 };
 
-static bool is_standby(const char *dest)
+/* The data directory of a standby: the present one, or the one that dest's pg_wal is in. NULL: it
+ * is none. */
+static char *standby_dir(const char *dest)
 {
     const char *slash = strrchr(dest, '/');
     AUTO(mem_free) char *beside = NULL;
 
-    if (dest[0] != '/')
-        return fs_exists(AT_FDCWD, "standby.signal");
-    beside = xasprintf("%.*s/../standby.signal", (int)(slash - dest), dest);
-    return fs_exists(AT_FDCWD, beside) || fs_exists(AT_FDCWD, "standby.signal");
+    if (dest[0] == '/') {
+        beside = xasprintf("%.*s/../standby.signal", (int)(slash - dest), dest);
+        if (fs_exists(AT_FDCWD, beside))
+            return xasprintf("%.*s/..", (int)(slash - dest), dest);
+    }
+    return fs_exists(AT_FDCWD, "standby.signal") ? xstrdup(".") : NULL;
 }
 
 int wal_get_failure_status(const char *dest)
 {
-    return is_standby(dest) ? WAL_GET_ABSENT : WAL_GET_FAILED;
+    AUTO(mem_free) char *standby = standby_dir(dest);
+
+    return standby != NULL ? WAL_GET_ABSENT : WAL_GET_FAILED;
 }
 
 /* The file on its way: beside the destination, so that PostgreSQL never sees half of it. PostgreSQL
@@ -75,78 +78,6 @@ static int delivery_commit(struct delivery *d, struct err *err)
     return 0;
 }
 
-/* Into the temporary file, which is empty again after a failure. */
-static int receive(struct repo *r, const struct wal_identity *id, const char *file,
-                   struct delivery *d, struct err *err)
-{
-    AUTO(buf_free) struct buf bytes = BUF_INIT;
-    struct wal_file f;
-    uint64_t len;
-
-    if (ftruncate(d->fd, 0) != 0)
-        return err_sys(err, "cannot empty \"%s\"", d->temporary);
-    if (wal_file_parse(file, &f) == 0 && (f.kind == WAL_SEGMENT || f.kind == WAL_PARTIAL))
-        return wal_object_extract(r, id->system_id, id->major, file, WAL_SEGSZ_MAX, GET_THREADS,
-                                  d->fd, d->temporary, &len, err);
-    TRY(wal_object_get(r, id->system_id, id->major, file, WAL_SMALL_MAX, 1, &bytes, err));
-    return fs_pwrite_all(d->fd, bytes.p, bytes.len, 0, d->temporary, err);
-}
-
-/* One repository, under the identities it may be stored under: the data directory's, else the
- * newest known. */
-static int ask(struct open_repo *o, const struct wal_identity *id, const char *file,
-               struct delivery *d, struct err *err)
-{
-    const struct identity *known;
-    struct wal_identity use = *id;
-    size_t n;
-
-    if (o->repo == NULL) {
-        *err = o->why;
-        return -1;
-    }
-    known = repo_identities(o->repo, &n);
-    if (use.system_id == 0 && n != 0)
-        use = (struct wal_identity){known[n - 1].system_id, known[n - 1].major};
-    if (!repo_knows(o->repo, use.system_id, use.major))
-        TRY(repo_refresh(o->repo, err));
-    if (!repo_knows(o->repo, use.system_id, use.major))
-        return err_set(err, ERR_FOREIGN,
-                       "repository \"%s\" does not know system identifier %llu (PostgreSQL %u) for "
-                       "cluster \"%s\"",
-                       o->name, (unsigned long long)use.system_id, use.major,
-                       repo_cluster(o->repo));
-    if (receive(o->repo, &use, file, d, err) != 0)
-        return err_context(err, "repository \"%s\"", o->name);
-    return 0;
-}
-
-/* One round over all repositories. absent: all of them answered that the file does not exist. */
-static int ask_all(struct open_repos *repos, const struct wal_identity *id, const char *file,
-                   struct delivery *d, bool *absent, struct err *err)
-{
-    struct err why = {0};
-    bool sure = true;
-
-    for (size_t i = 0; i < repos->n; i++) {
-        err_clear(&why);
-        if (ask(&repos->items[i], id, file, d, &why) == 0)
-            return 0;
-        if (why.code == ERR_NOT_FOUND && repos->items[i].repo != NULL) {
-            if (sure)
-                *err = why;
-            continue;
-        }
-        if (!sure)
-            log_error("%s", why.msg);
-        else
-            *err = why;
-        sure = false;
-    }
-    *absent = sure;
-    return -1;
-}
-
 static bool may_pass(enum err_code code)
 {
     return code == ERR_UNREACHABLE || code == ERR_BUSY || code == ERR_IO;
@@ -160,56 +91,158 @@ static int reopen(const struct config *c, const struct cluster_config *cluster, 
     return config_open_repos(c, cluster, repo, REPO_OPEN_QUICK, repos, err);
 }
 
-static int fetch(const struct config *c, const struct cluster_config *cluster, const char *repo,
-                 const struct wal_identity *id, const char *file, struct delivery *d, bool *absent,
-                 struct err *err)
+/* One call of restore_command. */
+struct call {
+    const struct config *c;
+    const struct cluster_config *cluster;
+    const char *repo, *file;
+    struct wal_file f;
+    struct wal_identity id;
+    char *standby;  /* data directory, if it is one */
+    char *data_dir; /* absolute, if a server recovers in the present directory; else NULL */
+    struct delivery d;
+    struct open_repos repos;
+    bool absent;
+};
+
+static void call_end(struct call *k)
 {
-    AUTO(open_repos_close) struct open_repos repos = {0};
-    int64_t end = clock_monotonic_us() + cluster->archive_get_timeout_ms * 1000;
+    open_repos_close(&k->repos);
+    delivery_abandon(&k->d);
+    mem_free(&k->standby);
+    mem_free(&k->data_dir);
+}
+
+static int fetch(struct call *k, struct err *err)
+{
+    int64_t end = clock_monotonic_us() + k->cluster->archive_get_timeout_ms * 1000;
+    struct wal_landing to = {k->d.fd, k->d.temporary};
     unsigned pause = PAUSE_MIN_MS;
 
-    TRY(config_open_repos(c, cluster, repo, REPO_OPEN_QUICK, &repos, err));
-    while (ask_all(&repos, id, file, d, absent, err) != 0) {
-        if (*absent || !may_pass(err->code) || clock_monotonic_us() + pause * 1000 > end)
+    TRY(config_open_repos(k->c, k->cluster, k->repo, REPO_OPEN_QUICK, &k->repos, err));
+    while (wal_ask(&k->repos, &k->id, k->file, GET_THREADS, &to, &k->absent, err) != 0) {
+        if (k->absent || !may_pass(err->code) || clock_monotonic_us() + pause * 1000 > end)
             return -1;
-        log_warning("WAL file \"%s\": %s; trying again", file, err->msg);
+        log_warning("WAL file \"%s\": %s; trying again", k->file, err->msg);
         clock_sleep_ms(pause);
         pause = MIN_OF(pause * 2, (unsigned)PAUSE_MAX_MS);
-        TRY(reopen(c, cluster, repo, &repos, err));
+        TRY(reopen(k->c, k->cluster, k->repo, &k->repos, err));
     }
     return 0;
 }
 
+/* ---- what a standby must not get ---- */
+
+/* See left.h. To the server it looks like a segment that is not there yet. */
+static int withhold(struct call *k, struct err *err)
+{
+    char at[LSN_TEXT];
+    uint64_t segno, left;
+    uint32_t newest;
+    struct stat st;
+
+    if (k->f.kind != WAL_SEGMENT || k->standby == NULL || k->id.system_id == 0 ||
+        fstat(k->d.fd, &st) != 0 || !wal_segsz_valid((uint64_t)st.st_size) ||
+        wal_file_segno(&k->f, (uint32_t)st.st_size, &segno) != 0 ||
+        !left_follows_newest(k->standby))
+        return 0;
+    TRY(left_at(&k->repos, &k->id, k->f.tli, &left, &newest, err));
+    if (left == 0 || segno < lsn_segno(left, (uint32_t)st.st_size))
+        return 0;
+    k->absent = true;
+    err_set(err, ERR_NOT_FOUND,
+            "\"%s\" is withheld from this standby: timeline %u left timeline %u at %s", k->file,
+            newest, k->f.tli, lsn_format(left, at));
+    log_info("%s", err->msg);
+    return -1;
+}
+
+/* ---- working ahead ---- */
+
+/* From the spool of a process that fetches ahead; false: to be fetched as usual. */
+static bool take_fetched(struct call *k)
+{
+    AUTO(spool_close) struct spool s = SPOOL_INIT;
+    struct err err = {0};
+
+    if (k->cluster->archive_get_ahead == 0 || k->f.kind != WAL_SEGMENT || k->data_dir == NULL)
+        return false;
+    if (spool_open(&s, k->c, k->cluster, k->repo, k->data_dir, &k->id, SPOOL_FIND, &err) != 0) {
+        log_warning("%s", err.msg);
+        return false;
+    }
+    if (s.dir < 0 || spool_own(&s))
+        return false; /* whatever is there was left behind */
+    spool_tell(&s, k->file);
+    return spool_take(&s, k->file, &k->id, k->d.temporary, k->d.fd);
+}
+
+/* After a segment was fetched from repositories for which it pays. */
+static void fetch_next(struct call *k, uint64_t segment_size)
+{
+    struct prefetch p = {.c = k->c,
+                         .cluster = k->cluster,
+                         .only = k->repo,
+                         .data_dir = k->data_dir,
+                         .id = k->id,
+                         .file = k->file,
+                         .segment_size = (uint32_t)segment_size};
+
+    if (k->f.kind != WAL_SEGMENT || k->data_dir == NULL || !wal_segsz_valid(segment_size))
+        return;
+    p.ahead = local_ahead(k->cluster->archive_get_ahead, &k->repos, segment_size, PREFETCH_BUDGET);
+    open_repos_close(&k->repos);
+    if (p.ahead != 0)
+        prefetch_start(&p);
+}
+
+/* ---- all of it ---- */
+
 /* Whose WAL: the data directory's in which PostgreSQL runs the command. Elsewhere (by hand): the
  * newest known. */
-static void identify(const struct cluster_config *cluster, const char *dest,
-                     struct wal_identity *id)
+static void identify(struct call *k, const char *dest)
 {
     struct err ignored = {0};
 
-    *id = (struct wal_identity){0, 0};
-    if (wal_identity_near("pg_wal/x", NULL, id, &ignored) != 0 &&
-        wal_identity_near(dest, cluster->data, id, &ignored) != 0)
-        *id = (struct wal_identity){0, 0};
+    k->standby = standby_dir(dest);
+    if (wal_identity_near("pg_wal/x", NULL, &k->id, &ignored) == 0) {
+        if (prefetch_in_recovery("."))
+            k->data_dir = getcwd(NULL, 0);
+    } else if (wal_identity_near(dest, k->cluster->data, &k->id, &ignored) != 0) {
+        k->id = (struct wal_identity){0, 0};
+    }
+}
+
+static int deliver(struct call *k, const char *dest, struct err *err)
+{
+    struct stat st = {0};
+
+    TRY(delivery_begin(&k->d, dest, err));
+    if (take_fetched(k))
+        return delivery_commit(&k->d, err);
+    TRY(fetch(k, err));
+    TRY(withhold(k, err));
+    if (fstat(k->d.fd, &st) != 0)
+        return err_sys(err, "\"%s\"", k->d.temporary);
+    TRY(delivery_commit(&k->d, err));
+    fetch_next(k, (uint64_t)st.st_size);
+    return 0;
 }
 
 int wal_get(const struct config *c, const struct cluster_config *cluster, const char *repo,
             const char *file, const char *dest, struct err *err)
 {
-    AUTO(delivery_abandon) struct delivery d = {.fd = -1};
-    struct wal_identity id;
-    struct wal_file f;
-    bool absent = false;
+    AUTO(call_end)
+    struct call k = {.c = c, .cluster = cluster, .repo = repo, .file = file, .d = {.fd = -1}};
 
-    if (wal_file_parse(file, &f) != 0) {
+    if (wal_file_parse(file, &k.f) != 0) {
         err_set(err, ERR_USAGE, "\"%s\" is not the name of a WAL file", file);
         return wal_get_failure_status(dest);
     }
-    identify(cluster, dest, &id);
-    if (delivery_begin(&d, dest, err) == 0 &&
-        fetch(c, cluster, repo, &id, file, &d, &absent, err) == 0 && delivery_commit(&d, err) == 0)
+    identify(&k, dest);
+    if (deliver(&k, dest, err) == 0)
         return WAL_GET_DELIVERED;
-    if (absent) {
+    if (k.absent) {
         err_set(err, ERR_NOT_FOUND, "\"%s\" is not archived", file);
         return WAL_GET_ABSENT;
     }

@@ -15,6 +15,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "repo/wal_object.h"
+#include "wal/ahead.h"
 #include "wal/index.h"
 #include "wal/missed.h"
 #include "wal/source.h"
@@ -90,7 +91,8 @@ static int parcel_make(struct parcel *p, const char *file, const void *raw, size
 }
 
 /* Into one repository. */
-static int deliver(struct repo *r, const struct wal_source *s, bool *stored, struct err *err)
+static int deliver(struct repo *r, const struct wal_source *s, unsigned threads, bool *stored,
+                   struct err *err)
 {
     enum wal_put done;
 
@@ -103,7 +105,7 @@ static int deliver(struct repo *r, const struct wal_source *s, bool *stored, str
             "%u) for cluster \"%s\"; after pg_upgrade or a new initdb run \"pgbr init "
             "--accept-new-system-id\"",
             repo_name(r), (unsigned long long)s->system_id, s->major, repo_cluster(r));
-    if (wal_object_put(r, s, s->raw_len >= SPEED_UP_FROM ? PUSH_THREADS : 1, &done, err) != 0)
+    if (wal_object_put(r, s, threads, &done, err) != 0)
         return err_context(err, "repository \"%s\"", repo_name(r));
     if (done == WAL_REPLACED_BROKEN)
         log_warning("repository \"%s\": an unfinished copy of \"%s\" was replaced", repo_name(r),
@@ -115,7 +117,7 @@ static int deliver(struct repo *r, const struct wal_source *s, bool *stored, str
 
 /* All required repositories, or the first of their errors; optional ones that fail are noted for
  * later. */
-static int deliver_all(const struct open_repos *repos, const struct wal_source *s,
+static int deliver_all(const struct open_repos *repos, const struct wal_source *s, unsigned threads,
                        const struct missed *missed, bool *stored, struct err *err)
 {
     int rc = 0;
@@ -125,7 +127,7 @@ static int deliver_all(const struct open_repos *repos, const struct wal_source *
         struct err why = o->why;
 
         crash_point("push-repo");
-        if (o->repo != NULL && deliver(o->repo, s, stored, &why) == 0)
+        if (o->repo != NULL && deliver(o->repo, s, threads, stored, &why) == 0)
             continue;
         if (!o->required && why.code != ERR_CONFLICT) {
             log_warning("optional repository \"%s\" misses \"%s\": %s", o->name, s->file, why.msg);
@@ -138,6 +140,11 @@ static int deliver_all(const struct open_repos *repos, const struct wal_source *
         }
     }
     return rc;
+}
+
+static unsigned threads_for(size_t len)
+{
+    return len >= SPEED_UP_FROM ? PUSH_THREADS : 1;
 }
 
 int wal_push_bytes(const struct open_repos *repos, const char *file, const void *raw, size_t len,
@@ -159,36 +166,101 @@ int wal_push_bytes(const struct open_repos *repos, const char *file, const void 
         else
             continue;
         TRY(parcel_make(&p, file, raw, len, &id, false, err));
-        return deliver_all(repos, &p.source, NULL, stored, err);
+        return deliver_all(repos, &p.source, threads_for(len), NULL, stored, err);
     }
     return err_set(err, ERR_UNREACHABLE, "no repository could be opened: %s",
                    repos->n != 0 ? repos->items[0].why.msg : "none is configured");
 }
 
+/* One call of archive_command. */
+struct call {
+    const struct config *c;
+    const struct cluster_config *cluster;
+    const char *path, *file;
+    struct wal_file f;
+    struct wal_identity id;
+    struct wal_memory m; /* the file, mapped once */
+    struct missed missed;
+    struct open_repos repos;
+    struct ahead_memory ahead;
+};
+
+static void call_end(struct call *k)
+{
+    ahead_memory_free(&k->ahead);
+    open_repos_close(&k->repos);
+    wal_memory_free(&k->m);
+}
+
+/* An earlier call may have pushed it already. */
+static int is_there(struct call *k, bool *there, struct err *err)
+{
+    *there = false;
+    if (k->f.kind != WAL_SEGMENT || k->cluster->archive_push_ahead == 0 ||
+        !ahead_recall(k->c, k->cluster, &k->ahead))
+        return 0;
+    TRY(wal_file_read(k->path, k->f.kind, &k->m, err));
+    *there = ahead_confirms(&k->ahead, k->c, k->cluster, k->file, k->m.data, k->m.len, &k->id);
+    if (*there)
+        log_debug("\"%s\" was pushed by an earlier call", k->file);
+    return 0;
+}
+
+/* One of the segments behind the one that was asked for. */
+static int push_further(void *ctx, const char *file, const void *raw, size_t len, struct err *err)
+{
+    const struct call *k = ctx;
+    AUTO(parcel_free) struct parcel p = {0};
+
+    TRY(parcel_make(&p, file, raw, len, &k->id, true, err));
+    if (p.source.major != k->id.major) /* is not what the repositories were asked about */
+        return err_set(err, ERR_FOREIGN, "written by PostgreSQL %u", p.source.major);
+    return deliver_all(&k->repos, &p.source, 1, &k->missed, NULL, err);
+}
+
+static int push_it(struct call *k, struct err *err)
+{
+    AUTO(parcel_free) struct parcel p = {0};
+    struct ahead *ahead = NULL;
+    int rc;
+
+    TRY(parcel_make(&p, k->file, k->m.data, k->m.len, &k->id, true, err));
+    if (k->f.kind == WAL_SEGMENT && k->cluster->archive_push_ahead != 0)
+        ahead = ahead_start(k->c, k->cluster, &k->repos, k->path, k->m.len, &k->id, &k->ahead,
+                            push_further, k);
+    rc = deliver_all(&k->repos, &p.source, threads_for(k->m.len), &k->missed, NULL, err);
+    ahead_finish(&ahead);
+    return rc;
+}
+
 int wal_push(const struct config *c, const struct cluster_config *cluster, const char *path,
              struct err *err)
 {
-    AUTO(open_repos_close) struct open_repos repos = {0};
-    AUTO(wal_memory_free) struct wal_memory m = {0};
-    AUTO(parcel_free) struct parcel p = {0};
-    const char *slash = strrchr(path, '/'), *file = slash != NULL ? slash + 1 : path;
-    struct missed missed = {c->state_dir, cluster->name};
-    struct wal_identity id;
-    struct wal_file f;
+    const char *slash = strrchr(path, '/');
+    AUTO(call_end)
+    struct call k = {.c = c,
+                     .cluster = cluster,
+                     .path = path,
+                     .file = slash != NULL ? slash + 1 : path,
+                     .missed = {c->state_dir, cluster->name}};
+    bool there;
 
-    if (wal_file_parse(file, &f) != 0)
+    if (wal_file_parse(k.file, &k.f) != 0)
         return err_set(err, ERR_USAGE,
                        "\"%s\" is not the name of a WAL segment, history file or backup label",
-                       file);
-    TRY(wal_identity_near(path, cluster->data, &id, err));
-    TRY(config_open_repos(c, cluster, NULL, REPO_OPEN_QUICK, &repos, err));
+                       k.file);
+    TRY(wal_identity_near(path, cluster->data, &k.id, err));
+    TRY(is_there(&k, &there, err));
+    if (there)
+        return 0;
+    TRY(config_open_repos(c, cluster, NULL, REPO_OPEN_QUICK, &k.repos, err));
     crash_point("push-opened");
-    TRY(wal_file_read(path, f.kind, &m, err));
-    TRY(parcel_make(&p, file, m.data, m.len, &id, true, err));
-    if (deliver_all(&repos, &p.source, &missed, NULL, err) != 0)
-        return err_context(err, "WAL file \"%s\" is not archived", file);
+    if (k.m.data == NULL)
+        TRY(wal_file_read(path, k.f.kind, &k.m, err));
+    if (push_it(&k, err) != 0)
+        return err_context(err, "WAL file \"%s\" is not archived", k.file);
     crash_point("push-delivered");
-    missed_catch_up(&missed, &repos, path, &id);
+    missed_catch_up(&k.missed, &k.repos, path, &k.id);
     crash_point("push-over");
     return 0;
 }

@@ -4,7 +4,7 @@
  *
  * Works with PostgreSQL stopped, from any member of the cluster. Never overwrites: an identical
  * re-push succeeds, different content is refused. What an optional repository missed is copied by a
- * later push or backup.
+ * later push or backup. Over a network one call also pushes the next segments (wal/ahead.h).
  */
 #ifndef PGBR_WAL_PUSH_H
 #define PGBR_WAL_PUSH_H

@@ -166,6 +166,11 @@ static int fault_probe(struct store *s, struct store_traits *traits, struct err 
     PASS_ON(s, err, store_probe(inner_of(s), traits, err));
 }
 
+static bool fault_is_remote(struct store *s)
+{
+    return store_is_remote(inner_of(s));
+}
+
 static void fault_free(struct store *s)
 {
     free(s);
@@ -187,6 +192,7 @@ static const struct store_ops fault_ops = {
     .probe = fault_probe,
     .free = fault_free,
     .put = fault_put,
+    .is_remote = fault_is_remote,
     .read = fault_read,
 };
 

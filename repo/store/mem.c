@@ -271,7 +271,8 @@ static int mem_probe(struct store *s, struct store_traits *traits, struct err *e
 {
     (void)s;
     (void)err;
-    *traits = (struct store_traits){true, true, 0, "mem"};
+    *traits = (struct store_traits){
+        .exact_create_only = true, .listing_consistent = true, .may_delete = true, .kind = "mem"};
     return 0;
 }
 

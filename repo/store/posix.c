@@ -387,9 +387,15 @@ static int posix_probe(struct store *s, struct store_traits *traits, struct err 
     TRY(posix_now(s, &ignored, err)); /* it can be written to */
     traits->exact_create_only = true;
     traits->listing_consistent = true;
+    traits->may_delete = true;
     traits->grace_s = nfs ? 120 : 0; /* clients may see attributes that are so old */
     memcpy(traits->kind, nfs ? "nfs" : "posix", nfs ? 4 : 6);
     return 0;
+}
+
+static bool posix_is_remote(struct store *s)
+{
+    return on_nfs(posix_of(s)->root);
 }
 
 static void posix_free(struct store *s)
@@ -415,6 +421,7 @@ static const struct store_ops posix_ops = {
     .confirm = posix_confirm,
     .now = posix_now,
     .probe = posix_probe,
+    .is_remote = posix_is_remote,
     .free = posix_free,
 };
 

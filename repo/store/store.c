@@ -249,6 +249,26 @@ int store_probe(struct store *s, struct store_traits *traits, struct err *err)
     return told(s, s->ops->probe(s, traits, err), "probe", NULL, err);
 }
 
+void store_recall(struct store *s, const struct store_proofs *p)
+{
+    if (s->ops->recall != NULL)
+        s->ops->recall(s, p);
+}
+
+struct store_proofs store_known(struct store *s)
+{
+    struct store_proofs p = {0};
+
+    if (s->ops->proofs != NULL)
+        s->ops->proofs(s, &p);
+    return p;
+}
+
+bool store_is_remote(struct store *s)
+{
+    return s->ops->is_remote != NULL && s->ops->is_remote(s);
+}
+
 const char *store_where(const struct store *s)
 {
     return s->where;

@@ -27,8 +27,8 @@ enum store_depth {
     STORE_SHALLOW
 }; /* shallow: what lies deeper is named once, with a final '/' */
 
-struct store;        /* made by a driver's open function: store_posix_open(), store_mem_new(),
-                        store_fault_new() */
+struct store;        /* made by a driver's open function: store_posix_open(), store_s3_open(),
+                        store_mem_new(), store_fault_new() */
 struct store_writer; /* one object on its way */
 
 struct store_entry {
@@ -45,9 +45,22 @@ typedef int store_entry_fn(void *ctx, const struct store_entry *entry, struct er
 struct store_traits {
     bool exact_create_only;  /* two creators of one key: exactly one wins */
     bool listing_consistent; /* a fresh key is listed at once */
+    bool may_delete;         /* these rights include deleting; backups do without */
+    bool verifies_uploads;   /* what was damaged on its way is refused by checksum */
     unsigned grace_s;        /* advised time between tombstone and deletion */
     char kind[16];           /* "posix", "nfs", "mem", "s3" */
 };
+
+/* What was found out by trying, which costs requests, and is true of the store for a while. */
+enum store_proof { STORE_UNPROVED, STORE_PROVED, STORE_REFUTED };
+struct store_proofs {
+    int64_t proved_us;             /* this host's clock; 0: nothing was found out */
+    uint8_t create_only, checksum; /* enum store_proof */
+};
+/* Tells a store that was just opened what another process found out. */
+void store_recall(struct store *s, const struct store_proofs *p);
+/* What this one knows, found out or told. Drivers that need no proof have none. */
+struct store_proofs store_known(struct store *s);
 
 /* Starts an object. Nothing is visible before commit. */
 int store_create(struct store *s, const char *key, enum store_mode mode, struct store_writer **w,
@@ -91,6 +104,9 @@ int store_confirm(struct store *s, const char *key, struct err *err) MUST_CHECK;
 /* The store's present time (POSIX: mtime of a probe file just written; S3: Date header). */
 int store_now(struct store *s, int64_t *now_us, struct err *err) MUST_CHECK;
 int store_probe(struct store *s, struct store_traits *traits, struct err *err) MUST_CHECK;
+/* Whether each call costs a round trip over a network, so that it pays to have several under way.
+ * Asks nobody. */
+bool store_is_remote(struct store *s);
 /* For messages: "/pg/backup", "s3://bucket/path". */
 const char *store_where(const struct store *s);
 void store_close(struct store **s);

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Measure one tool, or two in alternation, on the data sets of prepare.sh; print medians (and ratios) per operation.
 
-bench.py [--tools pgbackrest,pgbr] [--groups backup,wal,many,extra] [--variants block,bundle,aes] [--reps 3] [--out results.jsonl]
+bench.py [--tools pgbackrest,pgbr] [--groups backup,wal,many,extra] [--variants block,bundle,aes] [--reps 3] [--only REGEX] [--out results.jsonl]
 bench.py --report results.jsonl
 
 Groups: backup  full, incremental (no change; about 1 % of pages changed), restore, delta restore, verify, info, expire on "big"
@@ -9,7 +9,7 @@ Groups: backup  full, incremental (no change; about 1 % of pages changed), resto
         many    full, incremental (no change), restore, verify, info on "many"
 The order of the tools is reversed in every other repetition. Results are appended to --out as one JSON object a line.
 """
-import argparse, importlib, json, os, shlex, statistics, subprocess, sys, time
+import argparse, importlib, json, os, re, shlex, statistics, subprocess, sys, time
 import common as c
 from measure import drop_caches, measure
 
@@ -24,6 +24,8 @@ class Bench:
 
     def run(self, tool, op, argv, cold=False, cwd=None, repo=None, **extra):
         """Measure one command (argv: a function that returns it); repo: report how much it grew"""
+        if not re.search(self.args.only, op + (" (cold)" if cold else "")):
+            return
         try:
             argv = argv()
         except NotImplementedError:
@@ -74,12 +76,13 @@ class Bench:
                 c.sql(cluster, "CHECKPOINT")
                 if cold:
                     self.run(t, label + "full", lambda: t.full(), cold=True, repo=t.repo, rep=rep)
+                c.read_all(c.pgdata(cluster))
                 self.run(t, label + "full", lambda: t.full(), repo=t.repo, rep=rep)
             for T in order(rep):
                 t = tools[T]
                 c.set_archive_command(cluster, t.archive_command())
                 self.run(t, label + "incr, no change", lambda: t.incr(), repo=t.repo, rep=rep)
-            if changed:
+            if changed and re.search(self.args.only, label + "incr, 1% changed"):
                 pages = c.update_pages(cluster, changed)
                 for T in order(rep):
                     t = tools[T]
@@ -94,12 +97,14 @@ class Bench:
                 for cold in ([True, False] if rep == 0 else [False]):
                     c.remove(target)
                     c.make_dir(target)
+                    c.read_all(t.repo)
                     self.run(t, label + "restore", lambda: t.restore(target), cold=cold, rep=rep)
                 if cluster == "big":
                     c.damage(target)
                     self.run(t, label + "restore, delta", lambda: t.restore_delta(target), rep=rep)
                 c.remove(target)
                 for cold in ([True, False] if rep == 0 else [False]):
+                    c.read_all(t.repo)
                     self.run(t, label + "verify", lambda: t.verify(), cold=cold, rep=rep)
                 for _ in range(3):
                     self.run(t, label + "info", lambda: t.info(), rep=rep)
@@ -170,6 +175,7 @@ def main():
     p.add_argument("--groups", default="backup,wal,many")
     p.add_argument("--variants", default="block,bundle,aes")
     p.add_argument("--reps", type=int, default=3)
+    p.add_argument("--only", default="", metavar="REGEX", help="operations to measure, by the names in the report")
     p.add_argument("--changed", type=int, default=5000, help="transactions before the incremental backup")
     p.add_argument("--out")
     p.add_argument("--report", nargs="+", metavar="FILE")

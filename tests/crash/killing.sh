@@ -12,6 +12,7 @@
 #   points_of_push            the same for archive_command
 #   kill_during WHAT CMD...   the same, killed at one of these points or at some moment; $killed_at
 #                             tells where, $status and $out how it went
+#   missed_points WHAT...     the points of WHAT at which nothing was killed yet, as "WHAT:POINT"
 #   kill_pushes N             the next N calls of archive_command are killed
 #   must WHAT CMD...          CMD succeeds, else there is a problem; its output is $out
 #   problem TEXT              something is not as it must be: the round has failed
@@ -30,7 +31,7 @@ cp "${CRASHING:-$top/build/crash/pgbr}" "$crashing"
 mkdir "$work/push" "$work/points" "$work/got"
 : >"$work/push/acked" && install -m 666 /dev/null "$work/push/killed" && : >"$work/listed" && : >"$work/reported"
 [ "$run_as" = "$(id -un)" ] || chown -R "$run_as" "$work"
-adopted=0 marks=0 problems='' epoch=0
+adopted=0 marks=0 problems='' epoch=0 forced=''
 declare -A took
 
 roll() {
@@ -68,10 +69,15 @@ count_points() {
     sort "$work/points/$1.log" | uniq -c >"$work/points/$1"
 }
 
-# Where to kill: $kill_at is "name:nth", or empty and $kill_ms a moment.
+# Where to kill: $kill_at is "name:nth", or empty and $kill_ms a moment. $forced is "what:name" of
+# the next one, if it is not to be left to chance.
 choose_point() {
     local names counts at
     kill_at='' kill_ms=0
+    if [ "${forced%%:*}" = "$1" ]; then
+        kill_at=${forced#*:}:1 forced=''
+        return
+    fi
     roll 4
     if [ "$rolled" -eq 0 ]; then
         roll $((${took[$1]} + 1))
@@ -88,6 +94,15 @@ choose_point() {
     [ "$rolled" -eq 0 ] || counts[at]=1
     roll "${counts[at]}"
     kill_at+=:$((rolled + 1))
+}
+# "what:name" of all points at which nothing was killed so far.
+missed_points() {
+    local what
+    for what in "$@"; do
+        comm -23 <(awk '{print $2}' "$work/points/$what" | sort -u) \
+            <(sed -n "s/^$what:\\([a-z][a-z-]*\\):[0-9]*\$/\\1/p" "$work/push/killed" | sort -u) |
+            sed "s/^/$what:/"
+    done
 }
 kill_during() {
     local what=$1

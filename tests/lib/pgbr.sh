@@ -42,10 +42,11 @@
 #   port NAME                                 prints its port (unix sockets in $work/sock only)
 #   connection NAME                           prints a libpq connection string
 #   sql NAME[/DATABASE] STATEMENT...          each in its own transaction; rows as a|b
-#   write_config [--cipher PASS] [--repo 'NAME: {path: ...}']... [--cluster 'KEY: VALUE']...
-#                [--top 'KEY: VALUE']... CLUSTER...
-#                                             $config with repository "local" in $work/repo; --repo
-#                                             adds more, --cluster adds keys to each cluster
+#   write_config [--cipher PASS] [--local 'KEY: VALUE']... [--repo 'NAME: {path: ...}']...
+#                [--cluster 'KEY: VALUE']... [--top 'KEY: VALUE']... CLUSTER...
+#                                             $config with repository "local" in $work/repo, with
+#                                             the keys of --local; --repo adds more repositories,
+#                                             --cluster keys to each cluster
 #   archive_on NAME [COMMAND]                 archive_mode and archive_command, server restarted
 #   archive_command NAME                      prints what archive_on sets
 #   wait_for SECONDS COMMAND...               until it succeeds; the test ends if it does not
@@ -363,10 +364,11 @@ restore_start() {
 # ---- pgbr
 
 write_config() {
-    local cipher='' repos=() keys=() tops=() name names='local'
+    local cipher='' own=() repos=() keys=() tops=() name names='local'
     while [[ ${1:-} == --* ]]; do
         case $1 in
         --cipher) cipher=$2 ;;
+        --local) own+=("$2") ;;
         --repo) repos+=("$2") names+=", ${2%%:*}" ;;
         --cluster) keys+=("$2") ;;
         --top) tops+=("$2") ;;
@@ -381,6 +383,7 @@ write_config() {
         echo "  local:"
         echo "    path: $work/repo"
         [ -z "$cipher" ] || printf '    cipher_type: aes-256-cbc\n    cipher_pass: "%s"\n' "$cipher"
+        [ ${#own[@]} -eq 0 ] || printf '    %s\n' "${own[@]}"
         [ ${#repos[@]} -eq 0 ] || printf '  %s\n' "${repos[@]}"
         echo "repo: local"
         echo "clusters:"

@@ -42,7 +42,7 @@ shm=$(as_owner mktemp -d /dev/shm/pgbr-test.XXXXXX) || shm=
 if [ -n "$shm" ] && [ "$(stat -c %d "$shm")" != "$(stat -c %d "$work")" ]; then
     trap 'rm -rf "$shm"; at_exit' EXIT
     mv "$config" kept.yml
-    write_config --cluster "archive_timeout: 30s" main
+    write_config --local "retention_full: 2" --cluster "archive_timeout: 30s" main
     sed -i "s|path: $work/repo|path: $shm/repo|" "$config"
     pgbr init main
     pgbr backup main

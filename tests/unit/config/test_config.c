@@ -46,6 +46,8 @@ static void the_smallest_file_gets_all_defaults(void **state)
     assert_true(cluster->archive_timeout_ms == 60000);
     assert_true(cluster->wal_wait_timeout_ms == 600000);
     assert_true(cluster->archive_get_timeout_ms == 300000);
+    assert_int_equal(cluster->archive_push_ahead, CONFIG_UNSET);
+    assert_int_equal(cluster->archive_get_ahead, CONFIG_UNSET);
     OK(config_repo(c, cluster, NULL, &r, &err), &err);
     assert_int_equal(r.type, CONFIG_REPO_POSIX);
     assert_string_equal(r.path, "/pg/backup");
@@ -98,7 +100,8 @@ static void everything_that_is_given_arrives(void **state)
               "clusters:\n"
               "  main: {data: /pg/data, port: 5433, primary: 'host=p', repos: [a, b],\n"
               "         instance: main-7, compress_level: 3, workers: 2, rate_limit: 50 MiB,\n"
-              "         archive_timeout: 5s, wal_wait_timeout: 1h, archive_get_timeout: 500ms}\n"
+              "         archive_timeout: 5s, wal_wait_timeout: 1h, archive_get_timeout: 500ms,\n"
+              "         archive_push_ahead: 0, archive_get_ahead: 32}\n"
               "  other: {connection: 'host=/tmp', repos: a}\n"
               "jobs:\n"
               "  nightly: {cluster: main, run: 'backup --type auto', cron: '0 1 * * MON-FRI',\n"
@@ -152,6 +155,8 @@ static void everything_that_is_given_arrives(void **state)
     assert_true(main_->archive_timeout_ms == 5000);
     assert_true(main_->wal_wait_timeout_ms == 3600000);
     assert_true(main_->archive_get_timeout_ms == 500);
+    assert_int_equal(main_->archive_push_ahead, 0);
+    assert_int_equal(main_->archive_get_ahead, 32);
     assert_string_equal(other->connection, "host=/tmp");
     assert_string_equal(other->default_repo, "a");
     assert_string_equal(job->name, "nightly");
@@ -231,8 +236,10 @@ static void mistakes_are_named_with_their_place(void **state)
          "line 1, column 12: repository \"a\" has no \"s3_endpoint\""},
         {"repos: {a: {type: s3, s3_bucket: b/c, s3_endpoint: e}}\n",
          "line 1, column 34: \"s3_bucket\" must be a bucket's name; a prefix goes into \"path\""},
-        {"repos: {a: {type: s3, s3_bucket: b, s3_endpoint: 'https://e'}}\n",
-         "line 1, column 50: \"s3_endpoint\" must be a host name, without \"https://\" and path"},
+        {"repos: {a: {type: s3, s3_bucket: b, s3_endpoint: 'https://e/b'}}\n",
+         "line 1, column 50: \"s3_endpoint\" must be a host name, without a path"},
+        {"repos: {a: {type: s3, s3_bucket: b, s3_endpoint: e, s3_profile: p}}\n",
+         "line 1, column 65: \"s3_profile\" needs \"s3_credentials_file\""},
         {"repos: {a: {type: tape, path: /a}}\n",
          "line 1, column 19: \"type\" must be \"posix\" or \"s3\", not \"tape\""},
         {"repos: {a: {path: /a, cipher_pass: x}}\n",

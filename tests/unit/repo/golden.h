@@ -462,7 +462,7 @@ static int golden_make(const char *dir)
         make_wide(r);
         make_full(r, EXPIRED);
         OK(expired_mark(r, EXPIRED, "not needed", &err), &err);
-        OK(hold_mark(r, FULL, "for the auditors", &err), &err);
+        OK(hold_mark(r, FULL, "for the auditors", 0, &err), &err);
         make_dead(r);
         make_archive(r);
         OK(store_sync(repo_store(r), &err), &err);

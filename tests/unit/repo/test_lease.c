@@ -116,7 +116,7 @@ static void another_host_sees_all_terms(void **state)
     AUTO(world_end) struct world w = {0};
     AUTO(lease_drop) struct lease *l = NULL;
     const char *const adopted[] = {OLDER, OTHER};
-    struct lease_terms terms = {identity, BASE, adopted, 2, "db1.example", 4711};
+    struct lease_terms terms = {identity, BASE, adopted, 2, 0x2000028, "db1.example", 4711};
     struct lease_seen *seen = NULL;
     struct err err = {0};
     size_t n;
@@ -130,6 +130,7 @@ static void another_host_sees_all_terms(void **state)
     assert_memory_equal(&seen->id, &identity, sizeof identity);
     assert_string_equal(seen->base, BASE);
     assert_int_equal(seen->n_adopted, 2);
+    assert_int_equal(seen->wal_lsn, 0x2000028);
     assert_string_equal(seen->adopted[0], OLDER);
     assert_string_equal(seen->adopted[1], OTHER);
     assert_string_equal(seen->host, "db1.example");
@@ -145,7 +146,7 @@ static void new_terms_replace_the_old_ones(void **state)
     AUTO(world_end) struct world w = {0};
     AUTO(lease_drop) struct lease *l = NULL;
     const char *const adopted[] = {OLDER};
-    struct lease_terms more = {identity, NULL, adopted, 1, "db1", 4711};
+    struct lease_terms more = {identity, NULL, adopted, 1, 0, "db1", 4711};
     struct lease_seen *seen = NULL;
     struct err err = {0};
     size_t n;
@@ -540,7 +541,7 @@ static void a_young_lease_that_cannot_be_read_stops_the_list(void **state)
 static void the_body_is_as_documented(void **state)
 {
     const char *const adopted[] = {OLDER};
-    struct lease_terms terms = {{0x0102030405060708, 15, 300}, BASE, adopted, 1, "db", 5};
+    struct lease_terms terms = {{0x0102030405060708, 15, 300}, BASE, adopted, 1, 0x102, "db", 5};
     AUTO(buf_free) struct buf body = BUF_INIT;
     static const char expected[] = "\x01\x01\x02"
                                    "\x02\x02"
@@ -548,6 +549,7 @@ static void the_body_is_as_documented(void **state)
                                    "\x03\x08\x08\x07\x06\x05\x04\x03\x02\x01"
                                    "\x04\x01\x05"
                                    "\x05\x01\x0f"
+                                   "\x06\x08\x02\x01\0\0\0\0\0\0"
                                    "\x07\x02\xac\x02"
                                    "\x09\x19" BASE "\x0b\x19" OLDER;
 
@@ -574,6 +576,8 @@ static const struct damage {
     {"an unfinished number", BODY("\x01\x01\x80" SYSTEM REST), ERR_CORRUPT},
     {"no number", BODY("\x01\x01\x01" SYSTEM "\x05\x00\x07\x01\x01"), ERR_CORRUPT},
     {"a short system identifier", BODY("\x01\x01\x01\x03\x07SYSTEMI" REST), ERR_CORRUPT},
+    {"a short position in the WAL",
+     BODY("\x01\x01\x01" SYSTEM "\x05\x01\x0f\x06\x07POSITIO\x07\x01\x01"), ERR_CORRUPT},
     {"a timeline of 33 bits",
      BODY("\x01\x01\x01" SYSTEM "\x05\x01\x0f\x07\x05\x80\x80\x80\x80\x10"), ERR_CORRUPT},
     {"a host with a NUL", BODY("\x01\x01\x01\x02\x02h\0" SYSTEM REST), ERR_CORRUPT},
@@ -638,7 +642,7 @@ static int mark_expired(struct repo *r, const char *label, struct err *err)
 
 static int mark_held(struct repo *r, const char *label, struct err *err)
 {
-    return hold_mark(r, label, NULL, err);
+    return hold_mark(r, label, NULL, 0, err);
 }
 
 static void marks_come_and_go(void **state)

@@ -473,11 +473,18 @@ static void features_of_later_versions_are_respected(void **state)
     repo_close(&r);
     r = fixture_opened(&o, REPO_OPEN_FULL);
     assert_null(repo_read_only(r));
+    OK(repo_may_delete(r, &err), &err);
     put_features(r, 2, FEATURE_READ_ONLY, "strange-expiry");
     repo_close(&r);
     r = fixture_opened(&o, REPO_OPEN_FULL);
     assert_non_null(strstr(repo_read_only(r), "strange-expiry"));
     FAILS(repo_accept(r, 1, 15, &err), &err, ERR_UNSUPPORTED);
+    FAILS(repo_may_delete(r, &err), &err, ERR_UNSUPPORTED);
+    repo_close(&r);
+    r = fixture_opened(&o, REPO_OPEN_NO_KEY);
+    FAILS(repo_may_delete(r, &err), &err, ERR_UNSUPPORTED);
+    repo_close(&r);
+    r = fixture_opened(&o, REPO_OPEN_FULL);
     put_features(r, 3, FEATURE_INCOMPATIBLE, "other-chunks");
     fixture_refused(&o, REPO_OPEN_FULL, ERR_UNSUPPORTED, "other-chunks");
     fixture_refused(&o, REPO_OPEN_NO_KEY, ERR_UNSUPPORTED, "other-chunks");

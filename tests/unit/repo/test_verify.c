@@ -216,7 +216,7 @@ static void begin_sample(struct sample_repo *s, bool encrypted)
     make_full(s->repo, 0);
     make_incremental(s->repo);
     push_wal(s->repo);
-    OK(hold_mark(s->repo, SAMPLE_LABEL, "a note", &err), &err);
+    OK(hold_mark(s->repo, SAMPLE_LABEL, "a note", 0, &err), &err);
     OK(fence_final(s->repo, SAMPLE_OLDER, &err), &err);
 }
 

@@ -40,12 +40,18 @@ static struct wal_source source_of(const char *file, const struct buf *raw, cons
                                .index_len = index != NULL ? strlen(index) : 0};
 }
 
-static int push(struct repo *r, const char *file, const struct buf *raw, enum wal_put *done)
+static int push_with(unsigned threads, struct repo *r, const char *file, const struct buf *raw,
+                     enum wal_put *done)
 {
     const bool segment = strlen(file) == strlen(SEG);
     const struct wal_source s = source_of(file, raw, segment ? "an index" : NULL);
 
-    return wal_object_put(r, &s, 1, done, &err);
+    return wal_object_put(r, &s, threads, done, &err);
+}
+
+static int push(struct repo *r, const char *file, const struct buf *raw, enum wal_put *done)
+{
+    return push_with(1, r, file, raw, done);
 }
 
 static int fetch(struct repo *r, const char *file, struct buf *out)
@@ -387,14 +393,13 @@ static struct repo *flaky_repo(struct sample_repo *s, struct store **fault, long
 }
 
 /* Whichever call fails, nothing half done is there, and pushing again succeeds. */
-static void a_broken_push_leaves_all_or_nothing(void **state)
+static void break_pushes_of(unsigned threads, size_t len)
 {
     static const enum store_fault_kind kinds[] = {FAULT_BEFORE, FAULT_AFTER, FAULT_FOREVER};
     AUTO(buf_free) struct buf raw = BUF_INIT;
     unsigned failed = 0;
 
-    (void)state;
-    fill(&raw, (1 << 20) + 7, 1);
+    fill(&raw, len, 1);
     for (size_t k = 0; k < LENGTH(kinds); k++) {
         for (long nth = 0;; nth++) {
             AUTO(sample_repo_end) struct sample_repo s;
@@ -406,7 +411,7 @@ static void a_broken_push_leaves_all_or_nothing(void **state)
 
             sample_repo_begin(&s, false, 0);
             flaky = flaky_repo(&s, &fault, nth, kinds[k]);
-            rc = push(flaky, SEG, &raw, &done);
+            rc = push_with(threads, flaky, SEG, &raw, &done);
             if (rc != 0) {
                 assert_int_equal(err.code, ERR_UNREACHABLE);
                 failed++;
@@ -425,6 +430,13 @@ static void a_broken_push_leaves_all_or_nothing(void **state)
         }
     }
     assert_true(failed > 10);
+}
+
+static void a_broken_push_leaves_all_or_nothing(void **state)
+{
+    (void)state;
+    break_pushes_of(1, (1 << 20) + 7);
+    break_pushes_of(3, (4 << 20) + 7);
 }
 
 /* The commit took effect, but its answer was lost: the object is this very write. */
