@@ -158,7 +158,6 @@ clean:
 	rm -rf $(filter-out build/pg,$(wildcard build/*))
 
 .PHONY: all units fuzzers unit server model crash storm fuzz asan tsan test demo bench deps \
-        pg-versions fmt \
-        lint $(LINTS:%=lint-%) install clean
+        pg-versions fmt lint $(LINTS:%=lint-%) install clean
 .SECONDARY:
 -include $(LIB_OBJ:.o=.d) $(AID_OBJ:.o=.d) $(UNIT:=.d) $(FUZZ:=.d) $B/cli/main.d
