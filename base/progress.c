@@ -14,7 +14,11 @@ enum { LOG_EVERY_S = 30, TERMINAL_WIDTH = 80 };
 
 void progress_begin(struct progress *p, const char *verb, enum progress_mode mode)
 {
-    *p = (struct progress){.mode = mode, .verb = verb, .log_every_s = LOG_EVERY_S};
+    *p = (struct progress){.mode = mode,
+                           .verb = verb,
+                           .log_every_s = LOG_EVERY_S,
+                           .tell = p->tell,
+                           .tell_ctx = p->tell_ctx};
     p->started_us = p->last_log_us = clock_monotonic_us();
 }
 
@@ -94,6 +98,8 @@ void progress_show(struct progress *p)
     AUTO(buf_free) struct buf line = BUF_INIT;
     int64_t now = clock_monotonic_us();
 
+    if (p->tell != NULL)
+        p->tell(p->tell_ctx, p);
     if (p->mode == PROGRESS_QUIET)
         return;
     if (p->mode == PROGRESS_LOG && now - p->last_log_us < INT64_C(1000000) * p->log_every_s)

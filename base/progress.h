@@ -23,6 +23,9 @@ struct progress {
     const char *verb;                /* "backup", "restore" */
     int64_t started_us, last_log_us; /* monotonic */
     unsigned log_every_s;            /* 30 unless changed */
+    /* Called by each progress_show(), whatever the mode; may be NULL. Kept by progress_begin(). */
+    void (*tell)(void *ctx, struct progress *p);
+    void *tell_ctx;
 };
 void progress_begin(struct progress *p, const char *verb, enum progress_mode mode);
 void progress_show(struct progress *p);

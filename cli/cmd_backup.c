@@ -5,6 +5,7 @@
 #include "base/log.h"
 #include "cli/expiry.h"
 #include "cli/record.h"
+#include "cli/run_record.h"
 #include "cli/show.h"
 #include "wal/fill.h"
 
@@ -72,8 +73,8 @@ static void apply_retention(struct app *app, const struct cluster_config *cluste
     AUTO(expire_made_free) struct expire_made made = {0};
     struct err err = {0};
 
-    if (config_repo(app->config, cluster, repo_name(repo), &conf, &err) != 0 ||
-        !conf.expire_auto || !expiry_configured(&conf))
+    if (config_repo(app->config, cluster, repo_name(repo), &conf, &err) != 0 || !conf.expire_auto ||
+        !expiry_configured(&conf))
         return;
     if (expiry_run(app, &conf, repo, NULL, false, &made, &err) == 0) {
         for (size_t i = 0; i < made.n_backups; i++)
@@ -88,6 +89,25 @@ static void apply_retention(struct app *app, const struct cluster_config *cluste
     }
     log_warning("the backup is complete, but old ones were not removed: %s", err.msg);
     app->status = EXIT_WARNINGS;
+}
+
+static int take(struct app *app, struct backup_request *want, struct backup_made *made,
+                struct err *err)
+{
+    struct run_record record;
+    int rc;
+
+    run_record_begin(&record, app, want->cluster, repo_name(want->repo), want->progress);
+    rc = backup_run(want, made, err);
+    if (rc == 0) {
+        record_backup(app, want->repo, &made->pub);
+        fill_gaps(app, want->cluster, &made->pub);
+        apply_retention(app, want->cluster, want->repo);
+        if (made->warnings != 0 || made->pub.page_errors != 0)
+            app->status = EXIT_WARNINGS;
+    }
+    run_record_end(&record, app, rc, rc == 0 ? made->pub.label : NULL, err);
+    return rc;
 }
 
 static int run(struct app *app, int argc, char **argv, struct err *err)
@@ -109,12 +129,7 @@ static int run(struct app *app, int argc, char **argv, struct err *err)
     want.slow_checkpoint = wanted.slow;
     want.workers = wanted.workers != 0 ? wanted.workers : want.cluster->workers;
     want.rate_limit = want.cluster->rate_limit;
-    TRY(backup_run(&want, &made, err));
-    record_backup(app, repo, &made.pub);
-    fill_gaps(app, want.cluster, &made.pub);
-    apply_retention(app, want.cluster, repo);
-    if (made.warnings != 0 || made.pub.page_errors != 0)
-        app->status = EXIT_WARNINGS;
+    TRY(take(app, &want, &made, err));
     show_backup(&made, wanted.json);
     return 0;
 }

@@ -5,6 +5,7 @@
 #include "base/log.h"
 #include "cli/app.h"
 #include "cli/expiry.h"
+#include "cli/run_record.h"
 #include "cli/show_list.h"
 #include "cli/view.h"
 
@@ -52,6 +53,15 @@ static int list_repo(struct app *app, const struct cluster_config *cluster, cons
     return 0;
 }
 
+/* It is no part of what is stored: JSON tells that alone. */
+static void show_running(struct app *app, const char *cluster, struct list_out *out)
+{
+    AUTO(catalog_close) struct catalog *c = app_catalog(app);
+
+    if (c != NULL && !out->json)
+        run_record_show(c, cluster, &out->text);
+}
+
 /* *known: a repository that was asked for by name is one of this cluster's. */
 static int list_cluster(struct app *app, const struct cluster_config *cluster,
                         const struct wanted *w, struct list_out *out, bool *known, struct err *err)
@@ -60,6 +70,7 @@ static int list_cluster(struct app *app, const struct cluster_config *cluster,
 
     app_at_work(cluster);
     list_show_cluster(out, cluster->name);
+    show_running(app, cluster->name, out);
     for (size_t i = 0; i < cluster->n_repos; i++) {
         struct err why = {0};
 

@@ -6,6 +6,7 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "cli/app.h"
+#include "cli/run_record.h"
 #include "cli/show.h"
 #include "restore/restore.h"
 
@@ -181,6 +182,17 @@ static int check_wanted(const struct wanted *w, struct err *err)
     return 0;
 }
 
+static int carry_out(struct app *app, struct wanted *w, struct restore_plan *plan, struct err *err)
+{
+    struct run_record record;
+    int rc;
+
+    run_record_begin(&record, app, w->q.cluster, plan->repo, w->q.progress);
+    rc = restore_run(&w->q, plan, err);
+    run_record_end(&record, app, rc, plan->label, err);
+    return rc;
+}
+
 /* The plan is shown before anything is touched, and shall be out even when the restore fails
  * later. */
 static int restore(struct app *app, struct wanted *w, struct err *err)
@@ -195,7 +207,7 @@ static int restore(struct app *app, struct wanted *w, struct err *err)
     fflush(stdout);
     if (w->q.plan_only)
         return 0;
-    TRY(restore_run(&w->q, &plan, err));
+    TRY(carry_out(app, w, &plan, err));
     show_restored(&plan, w->json);
     if (plan.warnings != 0)
         app->status = EXIT_WARNINGS;

@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "cli/expiry.h"
+#include "cli/run_record.h"
 #include "cli/show.h"
 #include "postgres/lsn.h"
 #include "repo/names.h"
@@ -244,6 +245,20 @@ static int open_repo(const struct app *app, const struct cluster_config *cluster
     return 0;
 }
 
+static int verify_objects(struct app *app, const struct cluster_config *cluster,
+                          const struct verify_request *q, struct verify_made *made, struct err *err)
+{
+    struct run_record record;
+    int rc;
+
+    run_record_begin(&record, app, cluster, repo_name(q->repo), q->progress);
+    rc = verify_run(q, made, err);
+    if (rc == 0 && made->n_damages != 0)
+        app->status = EXIT_WARNINGS;
+    run_record_end(&record, app, rc, q->label, err);
+    return rc;
+}
+
 /* *found: it has what is to be verified. */
 static int verify_repo(struct app *app, const struct cluster_config *cluster, const char *name,
                        const struct wanted *w, struct json *j, bool *found, struct err *err)
@@ -271,7 +286,7 @@ static int verify_repo(struct app *app, const struct cluster_config *cluster, co
     *found = true;
     q.repo = repo;
     if (!w->wal_only)
-        TRY(verify_run(&q, &made, err));
+        TRY(verify_objects(app, cluster, &q, &made, err));
     TRY(backups_list(repo, &backups, broken, app, err));
     TRY(wal_find_gaps(repo, &backups, &gaps, &n_gaps, err));
     TRY(config_repo(app->config, cluster, name, &conf, err));

@@ -168,13 +168,15 @@ int s3_put(struct store *store, const char *key, enum store_mode mode, const voi
 {
     struct s3 *s = s3_of(store);
     bool exact;
+    int rc;
 
     if (mode == STORE_REPLACE)
         return replace(s, key, data, len, err);
     TRY(s3_prove_create(s, &exact, err));
     if (exact) {
-        if (create_exactly(s, key, data, len, err) == 0 || err->code != ERR_UNSUPPORTED)
-            return err->code == ERR_NONE ? 0 : -1;
+        rc = create_exactly(s, key, data, len, err);
+        if (rc == 0 || err->code != ERR_UNSUPPORTED)
+            return rc;
         err_clear(err);
         s3_refute_create(s);
     }
