@@ -29,16 +29,25 @@ static void note(const char *name)
     close(fd);
 }
 
-bool crash_wanted(const char *name)
+/* Whether this passing of the point is the one that the variable names: "name" or "name:3". */
+static bool is_at(const char *variable, const char *name, atomic_int *passed)
 {
-    static atomic_int passed;
-    const char *at = getenv("PGBR_CRASH_AT");
+    const char *at = getenv(variable);
     size_t len = strlen(name);
 
-    note(name);
     if (at == NULL || strncmp(at, name, len) != 0 || (at[len] != '\0' && at[len] != ':'))
         return false;
-    return atomic_fetch_add(&passed, 1) + 1 == (at[len] == ':' ? atoi(at + len + 1) : 1);
+    return atomic_fetch_add(passed, 1) + 1 == (at[len] == ':' ? atoi(at + len + 1) : 1);
+}
+
+bool crash_wanted(const char *name)
+{
+    static atomic_int passed, passed_stop;
+
+    note(name);
+    if (is_at("PGBR_STOP_AT", name, &passed_stop))
+        kill(getpid(), SIGSTOP);
+    return is_at("PGBR_CRASH_AT", name, &passed);
 }
 
 void crash_now(void)

@@ -2,8 +2,9 @@
  * crash.h - named steps at which a test may kill the process, as a power loss or kill -9 would.
  *
  * Only the crash flavour of the build (PGBR_CRASH_POINTS) knows them; in every other build a point
- * is nothing. PGBR_CRASH_AT="name" or "name:3" kills at the first or third passing;
- * PGBR_CRASH_LOG=FILE notes each name passed.
+ * is nothing. PGBR_CRASH_AT="name" or "name:3" kills at the first or third passing; PGBR_STOP_AT
+ * stops all threads there (SIGSTOP) until somebody sends SIGCONT; PGBR_CRASH_LOG=FILE notes each
+ * name passed.
  */
 #ifndef PGBR_BASE_CRASH_H
 #define PGBR_BASE_CRASH_H

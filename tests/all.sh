@@ -36,6 +36,7 @@ if suite deps deps && suite build all units; then
     suite model model
     suite server server
     suite crash crash ROUNDS="$ROUNDS"
+    suite storm storm ROUNDS=3 # more take minutes: by hand
     suite fuzz fuzz SECONDS="$SECONDS_EACH"
 fi
 echo "$passed passed, $failed failed, $skipped skipped"
