@@ -21,7 +21,7 @@ static int make_dir(void **state)
 
 static int remove_dir(void **state)
 {
-    static const char *const names[] = {"pgbr.yml", "secret"};
+    static const char *const names[] = {"pgbr.yml", "secret", "credentials"};
     (void)state;
 
     for (size_t i = 0; i < LENGTH(names); i++) {
@@ -258,6 +258,76 @@ static void s3_keys_are_found_in_the_same_ways(void **state)
     unsetenv("PGBR_S3_KEY");
 }
 
+static void keys_of(const char *more, enum err_code code, const char *key, const char *secret,
+                    const char *token)
+{
+    AUTO(mem_free)
+    char *text = xasprintf("type: s3, s3_bucket: b, s3_endpoint: e%s", more);
+    AUTO(repo_config_free) struct repo_config r = repo_of(text);
+    struct err err = {0};
+
+    if (code != ERR_NONE) {
+        FAILS(repo_config_s3_keys(&r, &err), &err, code);
+        return;
+    }
+    OK(repo_config_s3_keys(&r, &err), &err);
+    assert_string_equal(r.s3_key, key);
+    assert_string_equal(r.s3_key_secret, secret);
+    if (token == NULL)
+        assert_null(r.s3_token);
+    else
+        assert_string_equal(r.s3_token, token);
+}
+
+static void s3_keys_come_from_a_credentials_file(void **state)
+{
+    static const char content[] = "# who\n"
+                                  "[default]\n"
+                                  "aws_access_key_id = AKIA\n"
+                                  "aws_secret_access_key=a/b+c=\r\n"
+                                  "region = eu\n"
+                                  "[profile nightly]\n"
+                                  "  aws_access_key_id=N \n"
+                                  "; aws_session_token = no\n"
+                                  "aws_secret_access_key = S\n"
+                                  "aws_session_token = T==\n"
+                                  "[half]\n"
+                                  "aws_access_key_id = x";
+    const char *file = write_file("credentials", content, sizeof content - 1, 0600);
+    AUTO(mem_free) char *standard = xasprintf(", s3_credentials_file: %s", file);
+    AUTO(mem_free) char *nightly = xasprintf("%s, s3_profile: nightly", standard);
+    AUTO(mem_free) char *half = xasprintf("%s, s3_profile: half", standard);
+    AUTO(mem_free) char *none = xasprintf("%s, s3_profile: nobody", standard);
+
+    (void)state;
+    setenv("AWS_ACCESS_KEY_ID", "shell", 1); /* of whoever runs the test: does not count */
+    setenv("AWS_SECRET_ACCESS_KEY", "shell", 1);
+    setenv("AWS_SESSION_TOKEN", "shell", 1);
+    keys_of(standard, ERR_NONE, "AKIA", "a/b+c=", NULL);
+    keys_of(nightly, ERR_NONE, "N", "S", "T==");
+    keys_of(half, ERR_KEY, NULL, NULL, NULL);
+    keys_of(none, ERR_KEY, NULL, NULL, NULL);
+    keys_of(", s3_credentials_file: /nonexistent", ERR_NOT_FOUND, NULL, NULL, NULL);
+    unsetenv("AWS_ACCESS_KEY_ID");
+    unsetenv("AWS_SECRET_ACCESS_KEY");
+    unsetenv("AWS_SESSION_TOKEN");
+}
+
+static void s3_keys_of_the_shell_are_the_last_resort_and_all_or_none(void **state)
+{
+    (void)state;
+    setenv("AWS_ACCESS_KEY_ID", "K", 1);
+    keys_of("", ERR_KEY, NULL, NULL, NULL);
+    setenv("AWS_SECRET_ACCESS_KEY", "S", 1);
+    setenv("AWS_SESSION_TOKEN", "T", 1);
+    keys_of("", ERR_NONE, "K", "S", "T");
+    keys_of(", s3_key: a, s3_key_secret: b", ERR_NONE, "a", "b", NULL);
+    keys_of(", s3_key: a", ERR_KEY, NULL, NULL, NULL);
+    unsetenv("AWS_ACCESS_KEY_ID");
+    unsetenv("AWS_SECRET_ACCESS_KEY");
+    unsetenv("AWS_SESSION_TOKEN");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -272,6 +342,8 @@ int main(void)
         cmocka_unit_test(a_secret_file_that_all_may_read_is_remembered),
         cmocka_unit_test(a_key_file_gives_way_to_the_own_variable_only),
         cmocka_unit_test(s3_keys_are_found_in_the_same_ways),
+        cmocka_unit_test(s3_keys_come_from_a_credentials_file),
+        cmocka_unit_test(s3_keys_of_the_shell_are_the_last_resort_and_all_or_none),
     };
     return cmocka_run_group_tests(tests, make_dir, remove_dir);
 }
