@@ -17,7 +17,9 @@ static int read_keys(void *ctx, struct s3_keys *out, struct err *err)
 
     repo_copy(&r, ctx, "");
     TRY(repo_config_s3_keys(&r, err));
-    *out = (struct s3_keys){TAKE(r.s3_key), TAKE(r.s3_key_secret), TAKE(r.s3_token)};
+    out->key = TAKE(r.s3_key);
+    out->secret = TAKE(r.s3_key_secret);
+    out->token = TAKE(r.s3_token);
     return 0;
 }
 

@@ -57,22 +57,13 @@ static void content_range(struct http_answer *a, const char *value)
     a->has_size = true;
 }
 
-/* "Sun, 06 Nov 1994 08:49:37 GMT" */
+/* "Sun, 06 Nov 1994 08:49:37 GMT". The program never sets a locale, so months are English. */
 static int64_t http_date(const char *value)
 {
-    static const char months[] = "JanFebMarAprMayJunJulAugSepOctNovDec";
     struct tm tm = {0};
-    char month[4];
-    const char *at;
 
-    if (sscanf(value, "%*3s, %2d %3s %4d %2d:%2d:%2d GMT", &tm.tm_mday, month, &tm.tm_year,
-               &tm.tm_hour, &tm.tm_min, &tm.tm_sec) != 6)
+    if (strptime(value, "%a, %d %b %Y %H:%M:%S GMT", &tm) == NULL)
         return 0;
-    at = strstr(months, month);
-    if (at == NULL || strlen(month) != 3 || (at - months) % 3 != 0)
-        return 0;
-    tm.tm_mon = (int)((at - months) / 3);
-    tm.tm_year -= 1900;
     return (int64_t)timegm(&tm) * 1000000;
 }
 
