@@ -84,7 +84,8 @@ static struct repo_options options_of(const struct config *c, const struct clust
 }
 
 /* Secrets are read only where the way of opening may need them. The keys of S3 are not: the store
- * reads them, again and again, and what is filled in here would be taken for what was configured. */
+ * reads them, again and again, and what is filled in here would be taken for what was configured.
+ */
 static int fill_secret(struct repo_config *r, struct repo_options *o, struct err *err)
 {
     if (!o->encrypted)
