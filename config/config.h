@@ -190,6 +190,9 @@ void repo_config_free(struct repo_config *r);
  */
 int repo_config_secrets(struct repo_config *r, struct err *err) MUST_CHECK;
 
+/* cipher_pass alone, where the repository is encrypted. */
+int repo_config_cipher(struct repo_config *r, struct err *err) MUST_CHECK;
+
 /*
  * The S3 keys alone. Where neither s3_key nor s3_key_secret is given in one of these ways: all
  * three from s3_credentials_file, else from AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and

@@ -86,7 +86,7 @@ static struct repo_options options_of(const struct config *c, const struct clust
 
 int config_key_secret(struct repo_config *r, struct key_secret *out, struct err *err)
 {
-    TRY(repo_config_secrets(r, err));
+    TRY(repo_config_cipher(r, err));
     if (r->cipher_key_file != NULL)
         out->key_file = r->cipher_key_file;
     else
@@ -94,7 +94,9 @@ int config_key_secret(struct repo_config *r, struct key_secret *out, struct err 
     return 0;
 }
 
-/* Secrets are read only where the way of opening may need them. */
+/* Secrets are read only where the way of opening may need them. The keys of S3 are not: the store
+ * reads them, again and again, and what is filled in here would be taken for what was configured.
+ */
 static int fill_secret(struct repo_config *r, struct repo_options *o, struct err *err)
 {
     return o->encrypted ? config_key_secret(r, &o->secret, err) : 0;

@@ -121,10 +121,12 @@ static int find(struct repo_config *r, const struct secret *s, struct err *err)
     return missing(r, s, err);
 }
 
-static int find_cipher(struct repo_config *r, struct err *err)
+int repo_config_cipher(struct repo_config *r, struct err *err)
 {
     struct secret pass = {"cipher_pass", &r->cipher_pass, r->cipher_pass_file, true};
 
+    if (r->cipher_type == CONFIG_CIPHER_NONE)
+        return 0;
     if (r->cipher_key_file == NULL)
         return find(r, &pass, err);
     if (from_environment(r->name, &pass))
@@ -196,7 +198,6 @@ int repo_config_s3_keys(struct repo_config *r, struct err *err)
 
 int repo_config_secrets(struct repo_config *r, struct err *err)
 {
-    if (r->cipher_type != CONFIG_CIPHER_NONE)
-        TRY(find_cipher(r, err));
+    TRY(repo_config_cipher(r, err));
     return r->type == CONFIG_REPO_S3 ? repo_config_s3_keys(r, err) : 0;
 }

@@ -30,6 +30,7 @@ struct s3 {
     char *region;
     int64_t clock_offset_us; /* the store's clock less ours */
     struct s3_keys keys;
+    unsigned changes; /* of region and keys, so far */
     s3_keys_fn *read_keys;
     void *keys_ctx;
     void (*keys_free)(void **ctx);

@@ -53,6 +53,7 @@ struct draft {
     struct buf checksum, token;
     struct s3_pair headers[HEADERS_MAX];
     size_t n;
+    unsigned changes; /* of the store's region and keys when it was signed */
 };
 
 static void wipe_text(struct buf *b)
@@ -141,6 +142,7 @@ static void draft_sign(struct s3 *s, struct draft *d)
 
     d->n = 0;
     pthread_mutex_lock(&s->lock);
+    d->changes = s->changes;
     s3_date(clock_now_us() + s->clock_offset_us, d->date);
     wipe_text(&d->token);
     add_header(d, "host", s->host);
@@ -193,58 +195,62 @@ static bool same_text(const char *a, const char *b)
     return (a == NULL && b == NULL) || (a != NULL && b != NULL && strcmp(a, b) == 0);
 }
 
-/* True: they are others than those that were refused. */
-static bool renew_keys(struct s3 *s)
+/* True: they are others than those that were refused, which another thread may have renewed. */
+static bool renew_keys(struct s3 *s, const struct draft *d)
 {
     AUTO(s3_keys_wipe) struct s3_keys fresh = {0};
     struct s3_keys old;
     struct err err = {0};
-    bool other = false;
+    bool other = false, done;
 
     pthread_mutex_lock(&s->lock);
-    if (s->read_keys(s->keys_ctx, &fresh, &err) != 0)
+    done = s->changes != d->changes;
+    if (!done && s->read_keys(s->keys_ctx, &fresh, &err) != 0)
         log_warning("%s: keys cannot be read again: %s", s->store.where, err.msg);
-    else
+    else if (!done)
         other = !same_text(fresh.key, s->keys.key) || !same_text(fresh.secret, s->keys.secret) ||
                 !same_text(fresh.token, s->keys.token);
     if (other) {
         old = s->keys;
         s->keys = fresh;
         fresh = old;
+        s->changes++;
     }
     pthread_mutex_unlock(&s->lock);
     if (other)
         log_info("%s: the store's keys were renewed", s->store.where);
-    return other;
+    return other || done;
 }
 
-static bool change_region(struct s3 *s, const struct s3_answer *a)
+static bool change_region(struct s3 *s, const struct draft *d, const struct s3_answer *a)
 {
     const char *region = a->reply.region[0] != '\0' ? a->reply.region : a->http.region;
-
-    bool other;
+    bool other, done;
 
     pthread_mutex_lock(&s->lock);
-    other = strcmp(region, s->region) != 0;
+    done = s->changes != d->changes;
+    other = !done && strcmp(region, s->region) != 0;
     if (other) {
         log_warning("%s: the bucket is in region \"%s\", not \"%s\": set \"s3_region\"",
                     s->store.where, region, s->region);
         free(s->region);
         s->region = xstrdup(region);
+        s->changes++;
     }
     pthread_mutex_unlock(&s->lock);
-    return other;
+    return other || done;
 }
 
-static bool mend(struct s3 *s, enum s3_verdict verdict, const struct s3_answer *a)
+static bool mend(struct s3 *s, enum s3_verdict verdict, const struct draft *d,
+                 const struct s3_answer *a)
 {
     switch (verdict) {
     case S3_SKEWED:
         return learn_clock(s, a);
     case S3_EXPIRED:
-        return renew_keys(s);
+        return renew_keys(s, d);
     case S3_REGION:
-        return change_region(s, a);
+        return change_region(s, d, a);
     default:
         return false;
     }
@@ -365,7 +371,7 @@ int s3_send(struct s3 *s, const struct s3_call *c, struct s3_answer *a, struct e
             a->uncertain = true;
             if (c->once || !s3_retry_wait(s, &retry, c, err))
                 return failed(s, a, err);
-        } else if ((mended & 1U << verdict) != 0 || !mend(s, verdict, a)) {
+        } else if ((mended & 1U << verdict) != 0 || !mend(s, verdict, &d, a)) {
             return failed(s, a, err);
         }
         if (verdict != S3_AGAIN)

@@ -18,7 +18,7 @@ cluster_config main "track_commit_timestamp = on" "max_prepared_transactions = 2
 cluster_start main
 s3_config --cipher secret --s3 'pack_size: 1MB' main
 cp "$config" direct.yml
-cat direct.yml >"$config"
+sed "s|s3_endpoint: .*|s3_endpoint: $proxy|" direct.yml >"$config"
 [ "$run_as" = "$(id -un)" ] || chown "$run_as" direct.yml
 direct() { # pgbr, past the proxy, as another host would
     as_owner "$PGBR" -c "$work/direct.yml" "$@"
