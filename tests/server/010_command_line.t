@@ -5,7 +5,7 @@
 # ---- help, and the manual
 ok 'there is a list of commands' "$PGBR" --help
 names=$(sed -nE 's/^  ([a-z-]+) +.*/\1/p' <<<"$out")
-like "$(wc -w <<<"$names")" '^9$' 'of nine'
+like "$(wc -w <<<"$names")" '^12$' 'of twelve'
 is "$("$PGBR" help)" "$out" 'help is --help'
 manual=$top/docs/pgbr.1
 for command in $names; do
