@@ -278,7 +278,7 @@ static void the_base_of_a_running_backup_stays(void **state)
     assert_true(has_pack(&w, f1, 0));
     assert_int_equal(first_wal(&w), WAL_STEP);
     assert_true(has_wal(&w, 1, WAL_STEP + 5)); /* not only what makes it consistent */
-    ahead_us = 4 * DAY; /* now nobody will go on with it: it is fenced */
+    ahead_us = 4 * DAY;                        /* now nobody will go on with it: it is fenced */
     expire(&w, POLICY_COUNT(1));
     assert_true(is_gone(&w, f1));
     assert_int_equal(first_wal(&w), 2 * WAL_STEP);
