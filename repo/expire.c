@@ -337,7 +337,8 @@ void expire_made_free(struct expire_made *m)
 static int expire(struct expiry *e, struct err *err)
 {
     TRY(relist_leases(e, err));
-    TRY(expire_make_way(e, err));
+    if (!e->q->dry_run)
+        TRY(expire_make_way(e, err));
     TRY(judge(e, err));
     if (!e->q->dry_run)
         TRY(hide(e, err));

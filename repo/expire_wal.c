@@ -294,13 +294,12 @@ int expire_judge_wal(struct expiry *e, struct err *err)
 static int delete_file(struct expiry *e, const struct wal_listed *w, const struct wal_file_seen *f,
                        struct doomed *d, struct err *err)
 {
-    AUTO(buf_free) struct buf key = BUF_INIT;
-    char name[WAL_NAME];
+    AUTO(buf_free) struct buf key = BUF_INIT, name = BUF_INIT;
+    char segment[WAL_SEGMENT_NAME];
 
-    wal_segment_name(f->timeline, f->segno, w->keep.segment_size, name);
-    if (f->partial)
-        strcat(name, ".partial");
-    TRY(name_wal(&key, repo_cluster(e->repo), w->keep.id.system_id, w->keep.id.major, name, err));
+    wal_segment_name(f->timeline, f->segno, w->keep.segment_size, segment);
+    buf_addf(&name, "%s%s", segment, f->partial ? ".partial" : "");
+    TRY(name_wal(&key, repo_cluster(e->repo), w->keep.id.system_id, w->keep.id.major, name.p, err));
     return doomed_add(d, key.p, err);
 }
 

@@ -19,6 +19,8 @@ struct judgement {
     const struct retention_policy *p;
     int64_t now_us;
     struct retention_item **order; /* newest first */
+    struct retention_item *items;
+    struct retention_item **bases; /* of each in items; NULL: none */
     size_t n;
     const struct pubinfo *oldest; /* of the full backups that the policy keeps; NULL: none */
 };
@@ -149,14 +151,15 @@ static void judge_fulls(struct judgement *j)
 
 /* ---- what hangs on them ---- */
 
-static struct retention_item *base_of(const struct judgement *j, const struct retention_item *item)
+static struct retention_item *find_base(const struct judgement *j,
+                                        const struct retention_item *item)
 {
     if (item->pub->type == BACKUP_FULL || item->pub->base[0] == '\0')
         return NULL;
     for (size_t i = 0; i < j->n; i++)
-        if (strcmp(j->order[i]->pub->label, item->pub->base) == 0 &&
-            j->order[i]->pub->system_id == item->pub->system_id)
-            return j->order[i];
+        if (strcmp(j->items[i].pub->label, item->pub->base) == 0 &&
+            j->items[i].pub->system_id == item->pub->system_id)
+            return &j->items[i];
     return NULL;
 }
 
@@ -176,7 +179,7 @@ static struct chain chain_of(const struct judgement *j, struct retention_item *i
         }
         if (item->pub->type == BACKUP_DIFF && c.diff == NULL)
             c.diff = item;
-        item = base_of(j, item);
+        item = j->bases[item - j->items];
     }
     return (struct chain){0};
 }
@@ -296,10 +299,13 @@ void retention_judge(const struct retention_policy *p, int64_t now_us, struct re
                      size_t n)
 {
     AUTO(mem_free) struct retention_item **order = xcalloc(n, sizeof *order);
-    struct judgement j = {.p = p, .now_us = now_us, .order = order, .n = n};
+    AUTO(mem_free) struct retention_item **bases = xcalloc(n, sizeof *bases);
+    struct judgement j = {p, now_us, order, items, bases, n, NULL};
 
-    for (size_t i = 0; i < n; i++)
+    for (size_t i = 0; i < n; i++) {
         order[i] = &items[i];
+        bases[i] = find_base(&j, &items[i]);
+    }
     if (n != 0)
         qsort(order, n, sizeof *order, newest_first);
     judge_fulls(&j);

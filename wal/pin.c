@@ -1,6 +1,7 @@
 /* pin.c - see pin.h. The note is one line; the time of its file is that of the last renewal. */
 #include "wal/pin.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
 #include <limits.h>
@@ -41,12 +42,43 @@ void pin_remember(const char *state_dir, const char *cluster, const char *data_d
         log_debug("the restored backup is kept for a day only: %s", err.msg);
 }
 
-static bool parse(const char *text, struct pin *p)
+/* The next word, cut off at the space or newline behind it. */
+static char *word(char **at)
 {
-    return sscanf(text, "%63s %25s %25s %" SCNx64 " %" SCNu32 " %" SCNu32 " %" SCNd64, p->repo,
-                  p->set, p->base, &p->id.system_id, &p->id.major, &p->id.timeline,
-                  &p->made_us) == 7 &&
-           label_valid(p->set) && label_valid(p->base);
+    char *begin = *at, *end = begin + strcspn(begin, " \n");
+
+    *at = *end != '\0' ? end + 1 : end;
+    *end = '\0';
+    return begin;
+}
+
+static bool number(char **at, int base, uint64_t *value)
+{
+    const char *text = word(at);
+    char *end;
+
+    errno = 0;
+    *value = strtoull(text, &end, base);
+    return end != text && *end == '\0' && errno == 0;
+}
+
+static bool take_word(char **at, char *out, size_t size)
+{
+    return snprintf(out, size, "%s", word(at)) < (int)size && out[0] != '\0';
+}
+
+static bool parse(char *text, struct pin *p)
+{
+    uint64_t major, timeline, made;
+
+    if (!take_word(&text, p->repo, sizeof p->repo) || !take_word(&text, p->set, sizeof p->set) ||
+        !take_word(&text, p->base, sizeof p->base) || !number(&text, 16, &p->id.system_id) ||
+        !number(&text, 10, &major) || !number(&text, 10, &timeline) || !number(&text, 10, &made))
+        return false;
+    p->id.major = (uint32_t)major;
+    p->id.timeline = (uint32_t)timeline;
+    p->made_us = (int64_t)made;
+    return label_valid(p->set) && label_valid(p->base);
 }
 
 /* Whether it is time; a note that serves nobody any more is removed. */
@@ -64,7 +96,8 @@ static bool is_due(const char *path, struct pin *pin)
         return false;
     if (fs_read_file(AT_FDCWD, path, NOTE_MAX, &text, &ignored) != 0)
         return false;
-    made_s = parse(buf_text(&text), pin) ? (clock_now_us() - pin->made_us) / 1000000 : INT64_MAX;
+    buf_addc(&text, '\0');
+    made_s = parse(text.p, pin) ? (clock_now_us() - pin->made_us) / 1000000 : INT64_MAX;
     if (age_s < LAPSED_S &&
         made_s < (fs_exists(AT_FDCWD, "standby.signal") ? (int64_t)STANDBY_S : INT64_MAX))
         return true;

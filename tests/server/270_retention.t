@@ -107,6 +107,8 @@ write_config --local "retention_full: 2" main
 rm -rf repo/main/lease
 ok 'expire by hand' pgbr expire main
 is "$(labels | wc -l)" 2 'two are left'
+ok 'list' pgbr list main
+unlike "$out" 'no longer in repository' 'the catalog knows that they went'
 ok 'again: nothing to do' pgbr expire main --json
 like "$out" '"packs": 0' 'as the numbers say'
 

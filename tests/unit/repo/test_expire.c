@@ -277,7 +277,8 @@ static void the_base_of_a_running_backup_stays(void **state)
     expire(&w, POLICY_COUNT(1));
     assert_true(has_pack(&w, f1, 0));
     assert_int_equal(first_wal(&w), WAL_STEP);
-    ahead_us = 4 * DAY; /* now nobody will go on with it: it is fenced */
+    assert_true(has_wal(&w, 1, WAL_STEP + 5)); /* not only what makes it consistent */
+    ahead_us = 4 * DAY;                        /* now nobody will go on with it: it is fenced */
     expire(&w, POLICY_COUNT(1));
     assert_true(is_gone(&w, f1));
     assert_int_equal(first_wal(&w), 2 * WAL_STEP);
@@ -319,6 +320,7 @@ static void a_restore_pins_its_backup_and_the_wal_behind_it_for_a_day(void **sta
     assert_true(is_hidden(&w, f1));
     assert_true(has_pack(&w, f1, 0));
     assert_int_equal(first_wal(&w), WAL_STEP);
+    assert_true(has_wal(&w, 1, WAL_STEP + 5)); /* not only what makes it consistent */
     ahead_us = 25 * DAY / 24;
     expire(&w, POLICY_COUNT(1));
     assert_true(is_gone(&w, f1));
@@ -368,6 +370,76 @@ static void another_expirer_is_made_way_for(void **state)
     ahead_us = 2 * DAY;
     run(&q);
     assert_false(has(&w, name_lease(&key, "main", set)));
+}
+
+static struct world *busy; /* of the test that has something done meanwhile */
+static const char *busy_label;
+
+static void hold_meanwhile(void)
+{
+    at_packs = NULL;
+    OK(hold_mark(busy->s.repo, busy_label, NULL, 0, &err), &err);
+}
+
+static void a_hold_that_comes_before_the_deletion_counts(void **state)
+{
+    AUTO(world_end) struct world w;
+
+    (void)state;
+    world_begin(&w, false, REPO_OPEN_FULL);
+    busy = &w;
+    busy_label = backup(&w, 'F', 30, NULL);
+    backup(&w, 'F', 10, NULL);
+    at_packs = hold_meanwhile;
+    expire(&w, POLICY_COUNT(1));
+    assert_true(is_hidden(&w, busy_label)); /* whoever held it sees that, and brings it back */
+    OK(expire_hold(w.r, busy_label, NULL, 0, &err), &err);
+    assert_true(is_whole(&w, busy_label));
+}
+
+/* As from a backup that ends just now: after the leases were listed for the first time. */
+static void commit_meanwhile(void)
+{
+    at_packs = NULL;
+    busy_label = backup(busy, 'F', 0, NULL);
+}
+
+static void a_backup_that_is_committed_meanwhile_is_not_touched(void **state)
+{
+    AUTO(world_end) struct world w;
+    const char *f1, *f2;
+
+    (void)state;
+    world_begin(&w, false, REPO_OPEN_FULL);
+    f1 = backup(&w, 'F', 30, NULL);
+    f2 = backup(&w, 'F', 10, NULL);
+    busy = &w;
+    at_packs = commit_meanwhile;
+    expire(&w, POLICY_COUNT(1));
+    assert_true(is_gone(&w, f1));
+    assert_true(is_whole(&w, f2));
+    assert_true(is_whole(&w, busy_label));
+}
+
+static void packs_that_a_backup_does_not_name_go_when_its_writer_is_done(void **state)
+{
+    AUTO(world_end) struct world w;
+    AUTO(buf_free) struct buf key = BUF_INIT;
+    struct lease *l;
+    const char *f1;
+
+    (void)state;
+    world_begin(&w, false, REPO_OPEN_FULL);
+    f1 = backup(&w, 'F', 10, NULL);
+    name_pack(&key, "main", f1, 7);
+    OK(store_put(w.s.store, key.p, STORE_CREATE_ONLY, "left over", 9, &err), &err);
+    l = leased(&w, f1, NULL, NULL, 0);
+    expire(&w, POLICY_COUNT(1));
+    assert_true(has_pack(&w, f1, 7));
+    OK(lease_release(&l, &err), &err);
+    expire(&w, POLICY_COUNT(1));
+    assert_false(has_pack(&w, f1, 7));
+    assert_true(is_whole(&w, f1));
 }
 
 /* ---- interrupted backups ---- */
@@ -552,6 +624,9 @@ int main(void)
         cmocka_unit_test(a_restore_pins_its_backup_and_the_wal_behind_it_for_a_day),
         cmocka_unit_test(a_running_backup_keeps_its_wal),
         cmocka_unit_test(another_expirer_is_made_way_for),
+        cmocka_unit_test(a_hold_that_comes_before_the_deletion_counts),
+        cmocka_unit_test(a_backup_that_is_committed_meanwhile_is_not_touched),
+        cmocka_unit_test(packs_that_a_backup_does_not_name_go_when_its_writer_is_done),
         cmocka_unit_test(interrupted_backups_go_when_they_cannot_be_adopted),
         cmocka_unit_test(a_fence_that_another_one_began_is_finished),
         cmocka_unit_test(a_manifest_behind_a_final_fence_goes),
