@@ -177,8 +177,8 @@ static bool on_its_way(const struct spool *s, const char *file)
     return fs_exists(s->dir, name);
 }
 
-/* What does not arrive is given up by all: the owner then stops fetching, and no other call waits for
- * a connection that hangs. What is complete stays. */
+/* What does not arrive is given up by all: the owner then stops fetching, and no other call waits
+ * for a connection that hangs. What is complete stays. */
 static void drop_unfinished(const struct spool *s)
 {
     int fd = openat(s->dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);

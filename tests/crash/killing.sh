@@ -193,6 +193,7 @@ pushes_were_killed() {
 
 server_start() {
     write_config --cipher 'correct horse' --repo "far: {path: $work/far, optional: yes}" \
+        --cluster 'archive_push_ahead: 8' \
         --cluster 'archive_timeout: 20s' main
     sed -i "s|^    path: $work/repo|&\n    pack_size: 1MB\n    lease_heartbeat: 1s\n    lease_ttl: 5s|" \
         "$config"

@@ -1,5 +1,5 @@
-/* fuzz_descriptor.c - any bytes as the body of a descriptor, of a cluster's info, of a state file.
- */
+/* fuzz_descriptor.c - any bytes as the body of a descriptor, of a cluster's info, of a state file,
+ * of what was pushed ahead. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -7,6 +7,7 @@
 #include "base/mem.h"
 #include "repo/descriptor.h"
 #include "repo/state.h"
+#include "wal/ahead.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -58,10 +59,29 @@ static void as_state(const uint8_t *data, size_t size)
         err_clear(&err);
 }
 
+/* The same of what was pushed ahead. */
+static void as_ahead(const uint8_t *data, size_t size)
+{
+    AUTO(mem_free) uint8_t *copy = xmalloc(size + sizeof(struct hash128));
+    AUTO(ahead_memory_free) struct ahead_memory m = {0};
+    AUTO(buf_free) struct buf again = BUF_INIT;
+    struct hash128 hash;
+    struct err err = {0};
+
+    if (size != 0)
+        memcpy(copy, data, size);
+    hash = hash128(copy, size);
+    memcpy(copy + size, hash.bytes, sizeof hash);
+    if (ahead_parse(copy, size + sizeof hash, &m, &err) != 0)
+        return;
+    ahead_format(&m, &again);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     as_descriptor(data, size);
     as_info(data, size);
     as_state(data, size);
+    as_ahead(data, size);
     return 0;
 }

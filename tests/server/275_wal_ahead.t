@@ -10,7 +10,7 @@ now_ms() {
     date +%s%3N
 }
 
-cluster_init main 15 --wal-segsize=1
+cluster_init main "${VERSION:-15}" --wal-segsize=1
 cluster_start main
 write_config --cluster 'archive_push_ahead: 8' --cluster 'archive_get_ahead: 8' main
 ahead=$work/ahead.yml plain=$work/plain.yml debug=$work/debug.yml
