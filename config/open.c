@@ -76,6 +76,7 @@ static struct repo_options options_of(const struct config *c, const struct clust
         .keep_key = r->key_cache,
         .lease_ttl_s = r->lease_ttl_s,
         .lease_heartbeat_s = r->lease_heartbeat_s,
+        .restore_pin_s = r->restore_pin_s,
         .level = config_compress_level(r, cluster),
         .pack_size = r->pack_size,
     };
