@@ -44,11 +44,12 @@ class Fate:
     def __init__(self, rng, kind, points, took_ms, may_sleep):
         self.what = rng.choice(["none", "none", "kill", "kill", "stop"])
         self.pause_s = rng.uniform(*(PUSH_PAUSE_S if kind == "push" else PAUSE_S))
-        self.pause_s *= rng.choice([1, 1, 2]) if may_sleep else 1
+        self.pause_s *= rng.choice([1, 1, 2, 4]) if may_sleep else 1
         self.may_sleep = may_sleep
         self.point, self.after_s = None, rng.uniform(0, 1.2 * took_ms / 1000)
-        if points and rng.random() < 0.7:
-            name = rng.choice(sorted(points))
+        if points and rng.random() < 0.7:  # often where much depends on what others do meanwhile
+            late = [p for p in points if re.match("backup-c|manifest-|lease-|expire-", p)]
+            name = rng.choice(sorted(late if late and rng.random() < 0.4 else points))
             # mostly soon: not every run passes a point as often as the dry run
             nth = rng.randint(1, points[name]) if rng.random() < 0.5 else 1
             self.point = f"{name}:{nth}"
@@ -68,7 +69,7 @@ class Run:
     def __init__(self, storm, host, fate, *words):
         self.storm, self.host, self.fate, self.words = storm, host, fate, words
         self.status, self.out, self.touched, self.paused = None, "", False, False
-        env = dict(storm.env)
+        env = dict(storm.env, PGBR_CRASH_LOG=storm.path(f"points/seen-{fate.kind}"))
         if fate.point and fate.what != "none":
             env["PGBR_CRASH_AT" if fate.what == "kill" else "PGBR_STOP_AT"] = fate.point
         self.log = open(storm.path(f"log/run-{host}"), "wb+")
@@ -563,6 +564,15 @@ class Storm:
         if kind == "backup":
             self.reported += re.findall(r'"label": *"([^"]+)"', out)[-1:]
 
+    def learn_points(self):
+        """Points that only some runs pass, such as those where something is deleted."""
+        for kind, known in self.points.items():
+            if os.path.exists(self.path(f"points/seen-{kind}")):
+                with open(self.path(f"points/seen-{kind}")) as f:
+                    for name in set(f.read().split()) - {"posix-torn"}:
+                        known.setdefault(name, 1)
+                os.unlink(self.path(f"points/seen-{kind}"))
+
     def tell(self, text):
         """One line for each check; problems are forgotten after they were told."""
         for note in self.notes:
@@ -584,6 +594,7 @@ class Storm:
             self.may_wake.set()
             self.one_round(number)
             self.check(number, number % 5 == 0)
+            self.learn_points()
             self.tell(f"seed {self.seed + number - 1} ({now() - before:.1f} s)")
         self.calm()
         print(f"# {self.rounds} rounds from SEED={self.seed} in {now() - begun:.0f} s; {len(self.acked)} segments, "
