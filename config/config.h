@@ -86,6 +86,7 @@ struct repo_config {
     int compress_level; /* CONFIG_UNSET: the cluster's; see config_compress_level() */
     uint64_t pack_size; /* bytes: 32 MiB */
     unsigned lease_ttl_s, lease_heartbeat_s; /* 900, 60 */
+    unsigned restore_pin_s; /* how long a restore keeps what recovery may need: a day */
 
     char *exposed_file; /* a secret's file that everybody may read (set by repo_config_secrets) */
     struct config_place place;

@@ -79,6 +79,7 @@ static struct repo_options options_of(const struct config *c, const struct clust
         .lease_ttl_s = r->lease_ttl_s,
         .lease_heartbeat_s = r->lease_heartbeat_s,
         .resume_window_s = MAX_OF(r->resume_window_s, 1u), /* 0 would be the default */
+        .restore_pin_s = r->restore_pin_s,
         .level = config_compress_level(r, cluster),
         .pack_size = r->pack_size,
     };

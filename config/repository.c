@@ -92,6 +92,7 @@ static const struct field repo_fields[] = {
     {"compress_level", FIELD_INT, AT(compress_level), -50, 22, NULL, NULL},
     {"pack_size", FIELD_SIZE, AT(pack_size), 256 << 10, 256 << 20, NULL, NULL},
     {"lease_ttl", FIELD_SECONDS, AT(lease_ttl_s), 3000, DAYS(1), NULL, NULL},
+    {"restore_pin", FIELD_SECONDS, AT(restore_pin_s), 1000, DAYS(365), NULL, NULL},
     {"lease_heartbeat", FIELD_SECONDS, AT(lease_heartbeat_s), 1000, DAYS(1), NULL, NULL},
     {"block", FIELD_NOTE_BOOL, 0, 0, 0, NULL,
      "of changed files pgbr always stores the changed pages only"},
@@ -146,6 +147,7 @@ static void set_defaults(struct repo_config *r, const char *name, const struct n
         .pack_size = 32 << 20,
         .lease_ttl_s = 900,
         .lease_heartbeat_s = 60,
+        .restore_pin_s = 86400,
         .place = place_of(at),
     };
 }

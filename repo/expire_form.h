@@ -8,8 +8,6 @@
 #include "repo/manifest_form.h"
 
 #define EXPIRE_DAY_US INT64_C(86400000000)
-/* A restore's lease pins for that long after its last sign of life: recovery comes after it. */
-#define RESTORE_PIN_US EXPIRE_DAY_US
 /* A writer that slept must find its fence when it wakes. */
 #define FENCE_KEPT_US (30 * EXPIRE_DAY_US)
 
@@ -21,6 +19,7 @@ struct survey {
     bool *held; /* by a hold that has not ended */
     int64_t *held_until_us;
     char **notes;
+    int64_t restore_pin_us; /* a restore's lease pins for that long after its last sign of life */
 };
 
 struct listed_pack {

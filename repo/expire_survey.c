@@ -89,7 +89,7 @@ static int read_all(struct survey *s, struct repo *r, int64_t now_us, const char
 int survey_load(struct survey *s, struct repo *r, int64_t now_us, const char *label,
                 struct err *err)
 {
-    *s = (struct survey){0};
+    *s = (struct survey){.restore_pin_us = (int64_t)repo_restore_pin_s(r) * 1000000};
     TRY(candidates_list(r, &s->c, err));
     s->pubs = xcalloc(s->c.n, sizeof *s->pubs);
     s->read = xcalloc(s->c.n, sizeof *s->read);
@@ -122,7 +122,7 @@ bool lease_pins(const struct lease_seen *l, const struct survey *s)
     case SET_GC:
         return false;
     case SET_RESTORE:
-        return !l->released && l->age_us < RESTORE_PIN_US;
+        return !l->released && l->age_us < s->restore_pin_us;
     default:
         return !l->released && (l->live || !candidate_committed(candidates_find(&s->c, l->set)));
     }

@@ -54,7 +54,7 @@ static bool lease_is_over(const struct expiry *e, const struct lease_seen *l)
     if (l->released)
         return true;
     if (kind == SET_GC || kind == SET_RESTORE)
-        return l->age_us >= RESTORE_PIN_US;
+        return l->age_us >= e->last.restore_pin_us;
     return !lease_pins(l, &e->last) && l->age_us >= expire_window_us(e);
 }
 

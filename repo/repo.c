@@ -5,7 +5,13 @@
 #include "base/mem.h"
 #include "repo/repo_form.h"
 
-enum { PACK_SIZE = 32 << 20, LEASE_TTL_S = 900, LEASE_HEARTBEAT_S = 60, RESUME_S = 3 * 86400 };
+enum {
+    PACK_SIZE = 32 << 20,
+    LEASE_TTL_S = 900,
+    LEASE_HEARTBEAT_S = 60,
+    RESUME_S = 3 * 86400,
+    RESTORE_PIN_S = 86400,
+};
 
 struct repo *repo_new(struct store *store, const struct repo_options *o)
 {
@@ -19,6 +25,7 @@ struct repo *repo_new(struct store *store, const struct repo_options *o)
     r->level = o->level;
     r->pack_size = o->pack_size != 0 ? o->pack_size : (uint64_t)PACK_SIZE;
     r->lease_ttl_s = o->lease_ttl_s != 0 ? o->lease_ttl_s : LEASE_TTL_S;
+    r->restore_pin_s = o->restore_pin_s != 0 ? o->restore_pin_s : RESTORE_PIN_S;
     r->lease_heartbeat_s = o->lease_heartbeat_s != 0 ? o->lease_heartbeat_s : LEASE_HEARTBEAT_S;
     r->resume_window_s = o->resume_window_s != 0 ? o->resume_window_s : RESUME_S;
     return r;
@@ -83,6 +90,11 @@ uint64_t repo_pack_size(const struct repo *r)
 unsigned repo_lease_ttl_s(const struct repo *r)
 {
     return r->lease_ttl_s;
+}
+
+unsigned repo_restore_pin_s(const struct repo *r)
+{
+    return r->restore_pin_s;
 }
 
 unsigned repo_lease_heartbeat_s(const struct repo *r)

@@ -21,15 +21,16 @@ chmod 700 "$work/copy"
 # ---- one repository, a configuration and a state directory for each host
 
 hosts=(judge push1 push2 push3 push4 backup1 backup2 expire1 expire2 restore1 keeper1)
-settings=(pack_size "lease_heartbeat" lease_ttl resume_window retention_full expire_auto)
-values=(1MB 1s 5s "${window}s" "$keep" n)
+settings=(pack_size lease_heartbeat lease_ttl restore_pin resume_window retention_full expire_auto)
+values=(1MB 1s 5s 6s "${window}s" "$keep" n)
 if [ "$STORE" = s3 ]; then
     . "$lib/s3.sh"
     s3_start
     words=()
     for i in "${!settings[@]}"; do words+=(--s3 "${settings[i]}: ${values[i]}"); done
     s3_config --cipher "$passphrase" "${words[@]}" --cluster 'archive_timeout: 60s' main
-    mirror="$work/bin/mirror"
+    cp "$top/tests/storm/mirror.py" "$lib/s3_client.py" "$work/bin/"
+    mirror="python3 -W ignore::DeprecationWarning $work/bin/mirror.py backup/"
 else
     write_config --cipher "$passphrase" --cluster 'archive_timeout: 60s' main
     for i in "${!settings[@]}"; do
@@ -54,9 +55,15 @@ mv '$work/push/next' '$work/push/now' 2>/dev/null && read -r how point <'$work/p
 sum=\$(sha256sum <"\$1")
 case \$how in
 none) '$PGBR' -c '$work/push1.yml' archive-push main "\$1" ;;
-kill) PGBR_CRASH_AT=\${point:-posix-written} '$crashing' -c '$work/push1.yml' archive-push main "\$1" ;;
+kill)
+    if [ -n "\$point" ]; then
+        PGBR_CRASH_AT=\$point '$crashing' -c '$work/push1.yml' archive-push main "\$1"
+    else
+        timeout -s KILL 0.0\$((RANDOM % 10)) '$crashing' -c '$work/push1.yml' archive-push main "\$1"
+    fi
+    ;;
 stop)
-    PGBR_STOP_AT=\${point:-posix-written} '$crashing' -c '$work/push1.yml' archive-push main "\$1" &
+    PGBR_STOP_AT=\${point:-wal-put} '$crashing' -c '$work/push1.yml' archive-push main "\$1" &
     sleep 0.3
     [ "\$(ps -o state= \$!)" != T ] || { sleep 1; kill -CONT \$!; }
     wait \$!
@@ -86,7 +93,8 @@ import json, sys
 json.dump({"work": "$work", "pgbr": "$PGBR", "crashing": "$crashing", "rounds": $ROUNDS, "seed": $SEED,
            "psql": "/usr/lib/postgresql/15/bin/psql -XAtq -v ON_ERROR_STOP=1", "bin": "$(cluster_bin main)",
            "server": "$(connection main)", "port": $(port main), "mirror": "$mirror", "owner": "$owner",
-           "keep": $keep, "window_s": $window, "passphrase": "$passphrase"}, open(sys.argv[1], "w"))
+           "keep": $keep, "window_s": $window, "passphrase": "$passphrase",
+           "local": "$STORE" == "posix"}, open(sys.argv[1], "w"))
 END
 diag "STORE=$STORE ROUNDS=$ROUNDS SEED=$SEED"
 while IFS= read -r line; do

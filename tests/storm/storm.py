@@ -44,11 +44,12 @@ class Fate:
     def __init__(self, rng, kind, points, took_ms, may_sleep):
         self.what = rng.choice(["none", "none", "kill", "kill", "stop"])
         self.pause_s = rng.uniform(*(PUSH_PAUSE_S if kind == "push" else PAUSE_S))
-        self.pause_s *= rng.choice([1, 1, 2]) if may_sleep else 1
+        self.pause_s *= rng.choice([1, 1, 2, 4]) if may_sleep else 1
         self.may_sleep = may_sleep
         self.point, self.after_s = None, rng.uniform(0, 1.2 * took_ms / 1000)
-        if points and rng.random() < 0.7:
-            name = rng.choice(sorted(points))
+        if points and rng.random() < 0.7:  # often where much depends on what others do meanwhile
+            late = [p for p in points if re.match("backup-c|manifest-|lease-|expire-", p)]
+            name = rng.choice(sorted(late if late and rng.random() < 0.4 else points))
             # mostly soon: not every run passes a point as often as the dry run
             nth = rng.randint(1, points[name]) if rng.random() < 0.5 else 1
             self.point = f"{name}:{nth}"
@@ -68,7 +69,7 @@ class Run:
     def __init__(self, storm, host, fate, *words):
         self.storm, self.host, self.fate, self.words = storm, host, fate, words
         self.status, self.out, self.touched, self.paused = None, "", False, False
-        env = dict(storm.env)
+        env = dict(storm.env, PGBR_CRASH_LOG=storm.path(f"points/seen-{fate.kind}"))
         if fate.point and fate.what != "none":
             env["PGBR_CRASH_AT" if fate.what == "kill" else "PGBR_STOP_AT"] = fate.point
         self.log = open(storm.path(f"log/run-{host}"), "wb+")
@@ -127,6 +128,7 @@ class Storm:
         self.mirror = settings["mirror"]  # command that puts all objects below a folder
         self.keep = settings["keep"]  # retention_full
         self.window_s = settings["window_s"]  # resume_window
+        self.local = settings["local"]  # a directory, whose driver has crash points of its own
         self.passphrase = settings["passphrase"]
         self.as_owner = {"user": settings["owner"], "group": settings["owner"],
                          "extra_groups": []} if settings["owner"] else {}
@@ -302,10 +304,10 @@ class Storm:
             self.notes.append(f"{run.host} then: {run.out.strip().splitlines()[-1][-160:] if run.out.strip() else ''}")
 
     def may_fail(self, run):
-        """A restore whose backup went away meanwhile says so."""
-        if run.fate.kind != "restore" or not self.expires:
-            return False
-        return re.search(r"expired|no backup|is being deleted|was removed|no longer", run.out) is not None
+        """A restore whose backup went away meanwhile says so, and one expirer leaves it to the other."""
+        says = {"restore": r"expired|no backup|is being deleted|was removed|no longer",
+                "expire": r"is being expired by host .*; try again later"}.get(run.fate.kind)
+        return says is not None and self.expires and re.search(says, run.out) is not None
 
     def one_round(self, number):
         rng = random.Random(self.seed + number - 1)
@@ -517,16 +519,17 @@ class Storm:
 
     @staticmethod
     def orphan_kind(key, needed, labels, first):
+        """None: it may be there. Temporary files stay for a day, fences for a month, a tombstone as long as
+        others need packs of its set, and the last expirer's lease until the next one comes."""
         parts = key.split("/")
-        if parts[0] == "tmp" or (len(parts) > 1 and parts[1] == "tmp"):
-            return "temporary files"
-        if parts[0] != "main":
+        if parts[0] != "main" or parts[1] in ("tmp", "fence", "info"):
             return None
         if parts[1] == "data" and key not in needed:
             return "packs that no backup needs"
-        if parts[1] == "backup" and (parts[2] not in labels or parts[3] == "expired"):
-            return "remains of backups"
-        if parts[1] == "lease":
+        if parts[1] == "backup" and parts[2] not in labels:
+            used = any(k.startswith(f"main/data/{parts[2]}/") for k in needed)
+            return None if used and parts[3] == "expired" else "remains of backups"
+        if parts[1] == "lease" and "-G-" not in key:
             return "leases"
         if parts[1] == "wal" and re.match("[0-9A-F]{24}$", parts[-1]) and parts[-1] < first:
             return "segments that no backup needs"
@@ -546,7 +549,8 @@ class Storm:
             self.dry_run(kind, host, *words)
         name = self.segments()[-1]
         self.dry_run("push", "push2", "archive-push", "main", self.path(f"main/pg_wal/{name}"))
-        self.points["push"].update(dict.fromkeys(["posix-written", "posix-linked"], 1))
+        if self.local:
+            self.points["push"].update(dict.fromkeys(["posix-written", "posix-linked"], 1))
 
     def dry_run(self, kind, host, *words):
         log = self.path(f"points/{kind}")
@@ -559,6 +563,15 @@ class Storm:
         self.points[kind] = dict(points)
         if kind == "backup":
             self.reported += re.findall(r'"label": *"([^"]+)"', out)[-1:]
+
+    def learn_points(self):
+        """Points that only some runs pass, such as those where something is deleted."""
+        for kind, known in self.points.items():
+            if os.path.exists(self.path(f"points/seen-{kind}")):
+                with open(self.path(f"points/seen-{kind}")) as f:
+                    for name in set(f.read().split()) - {"posix-torn"}:
+                        known.setdefault(name, 1)
+                os.unlink(self.path(f"points/seen-{kind}"))
 
     def tell(self, text):
         """One line for each check; problems are forgotten after they were told."""
@@ -581,6 +594,7 @@ class Storm:
             self.may_wake.set()
             self.one_round(number)
             self.check(number, number % 5 == 0)
+            self.learn_points()
             self.tell(f"seed {self.seed + number - 1} ({now() - before:.1f} s)")
         self.calm()
         print(f"# {self.rounds} rounds from SEED={self.seed} in {now() - begun:.0f} s; {len(self.acked)} segments, "
@@ -594,18 +608,20 @@ class Storm:
         for r in self.sleepers:
             r.thread.join()
             self.judge_run(r)
+        listed = self.listed()
+        self.mark()
+        self.read_archiver()
+        self.check_restore(None)
+        for b in random.Random(self.seed).sample(listed, min(len(listed), RESTORED_MAX)):
+            self.check_restore(b.label)
         if self.expires:
-            for _ in range(3):  # an attempt that died is found by one run and removed by a later one
+            for _ in range(3):  # what one run finds dead a later one may remove
                 time.sleep(self.window_s + 2 * LEASE_S)
                 self.must("expire1", "expire", "main")
         listed = self.listed()
         self.check_reported(listed)
         self.must("judge", "verify", "main", "--deep")
-        self.mark()
         self.check_wal(listed, again=True)
-        self.check_restore(None)
-        for b in random.Random(self.seed).sample(listed, min(len(listed), RESTORED_MAX)):
-            self.check_restore(b.label)
         self.judge_repository([b.label for b in listed], orphans=self.expires)
         self.tell("in the end all that was promised is there, and nothing else")
 
