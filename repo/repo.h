@@ -28,8 +28,8 @@ struct repo_options {      /* all borrowed during the call */
     unsigned lease_ttl_s, lease_heartbeat_s; /* 900 and 60 unless set */
     unsigned resume_window_s;                /* 3 days unless set */
     unsigned restore_pin_s; /* how long a restore's lease pins after its last sign of life: a day */
-    int level;                               /* zstd level for what this process writes */
-    uint64_t pack_size;                      /* target, 32 MiB unless set */
+    int level;              /* zstd level for what this process writes */
+    uint64_t pack_size;     /* target, 32 MiB unless set */
 };
 struct identity {
     uint64_t system_id;

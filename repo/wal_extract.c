@@ -143,9 +143,9 @@ static int extract_all(struct extract *x, struct coder *coder, unsigned threads,
 }
 
 /*
- * All of the file's blocks at once. Where they are only reserved, ext4 writes the file out when it is
- * renamed over another one (auto_da_alloc in ext4(5)), and somebody waits for that. A file system
- * that cannot do it takes the blocks one by one.
+ * All of the file's blocks at once. Where they are only reserved, ext4 writes the file out when it
+ * is renamed over another one (auto_da_alloc in ext4(5)), and somebody waits for that. A file
+ * system that cannot do it takes the blocks one by one.
  */
 static void allocate(const struct extract *x)
 {

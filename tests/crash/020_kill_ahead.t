@@ -16,8 +16,8 @@ sql main "alter system set archive_command = 'false'" "select pg_reload_conf()"
 status=main/pg_wal/archive_status
 
 backlog() { # sets names: four segments that wait
-    local i
-    for i in 1 2 3 4; do
+    local _
+    for _ in 1 2 3 4; do
         sql main "select pg_logical_emit_message(true, 'x', repeat('y', 9000))" "select pg_switch_wal()"
     done
     mapfile -t names < <(find "$status" -name '*.ready' -printf '%f\n' | sed 's/\.ready$//' | sort)

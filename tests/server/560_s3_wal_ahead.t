@@ -57,8 +57,8 @@ recovers() { # CONFIG: sets $took, in ms
 
 # What else the machine does must not decide: the best of three.
 four_times() { # FUNCTION WHAT: takes a configuration, sets $took
-    local alone n
-    for n in 1 2 3; do
+    local alone
+    for _ in 1 2 3; do
         "$1" "$work/off.yml"
         alone=$took
         "$1" "$config"

@@ -43,25 +43,25 @@ static int slow_open(int dirfd, const char *path, int flags, mode_t mode)
     return (int)syscall(SYS_openat, dirfd, path, flags, mode);
 }
 
-#define WITH_MODE(name)                                 \
-    int name(const char *path, int flags, ...)          \
-    {                                                   \
-        va_list more;                                   \
-        mode_t mode;                                    \
-        va_start(more, flags);                          \
-        mode = va_arg(more, mode_t);                    \
-        va_end(more);                                   \
-        return slow_open(AT_FDCWD, path, flags, mode);  \
+#define WITH_MODE(name)                                \
+    int name(const char *path, int flags, ...)         \
+    {                                                  \
+        va_list more;                                  \
+        mode_t mode;                                   \
+        va_start(more, flags);                         \
+        mode = va_arg(more, mode_t);                   \
+        va_end(more);                                  \
+        return slow_open(AT_FDCWD, path, flags, mode); \
     }
-#define AT_WITH_MODE(name)                                  \
-    int name(int dirfd, const char *path, int flags, ...)   \
-    {                                                       \
-        va_list more;                                       \
-        mode_t mode;                                        \
-        va_start(more, flags);                              \
-        mode = va_arg(more, mode_t);                        \
-        va_end(more);                                       \
-        return slow_open(dirfd, path, flags, mode);         \
+#define AT_WITH_MODE(name)                                \
+    int name(int dirfd, const char *path, int flags, ...) \
+    {                                                     \
+        va_list more;                                     \
+        mode_t mode;                                      \
+        va_start(more, flags);                            \
+        mode = va_arg(more, mode_t);                      \
+        va_end(more);                                     \
+        return slow_open(dirfd, path, flags, mode);       \
     }
 
 int open(const char *path, int flags, ...);
