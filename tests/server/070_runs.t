@@ -2,6 +2,7 @@
 # What a backup that is under way tells of itself, and what is left of one that died.
 . "${0%/*}/../lib/pgbr.sh"
 . "$lib/slow_backup.sh"
+backup='' # the process of the one under way
 
 runs() { # the last rows of the catalog, newest first: command, exit status, message
     python3 - "$work/state/catalog.db" <<'END'
