@@ -21,7 +21,7 @@ from wal import WALSUM, check_index, wal_file, wal_key
 
 
 def check_lease(o):
-    f = fields(o.read(0, TEXT), {1, 2, 3, 4, 5, 7, 9, 11}, {1, 3, 5, 7}, "lease")
+    f = fields(o.read(0, TEXT), {1, 2, 3, 4, 5, 6, 7, 9, 11}, {1, 3, 5, 7}, "lease")
     need(uv_of(f[1]) in (1, 2) and u64_of(f[3]) in [i[0] for i in o.repo.identities], "lease")
 
 

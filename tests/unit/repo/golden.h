@@ -386,12 +386,22 @@ static void make_wide(struct repo *r)
     commit(&m);
 }
 
+#define LEASED_LSN 0x3000028
+#define HELD_UNTIL_US INT64_C(4102444800000000) /* the year 2100 */
+
 /* A session that died: one pack, and a lease that names its base and what it adopted. */
 static void make_dead(struct repo *r)
 {
     static const char *const adopted[] = {EXPIRED};
     const struct lease_terms terms = {
-        .id = identity, .base = FULL, .adopted = adopted, .n_adopted = 1, .host = "db1", .pid = 77};
+        .id = identity,
+        .base = FULL,
+        .adopted = adopted,
+        .n_adopted = 1,
+        .host = "db1",
+        .pid = 77,
+        .wal_lsn = LEASED_LSN,
+    };
     AUTO(making_end) struct making m = {0};
     struct lease *left = NULL, *released = NULL;
     struct stop stop = {0};
@@ -462,7 +472,7 @@ static int golden_make(const char *dir)
         make_wide(r);
         make_full(r, EXPIRED);
         OK(expired_mark(r, EXPIRED, "not needed", &err), &err);
-        OK(hold_mark(r, FULL, "for the auditors", 0, &err), &err);
+        OK(hold_mark(r, FULL, "for the auditors", HELD_UNTIL_US, &err), &err);
         make_dead(r);
         make_archive(r);
         OK(store_sync(repo_store(r), &err), &err);

@@ -340,6 +340,7 @@ static void leases_and_marks_say_what_they_said(void **state)
         assert_int_equal(leases[1].n_adopted, 1);
         assert_string_equal(leases[1].adopted[0], EXPIRED);
         assert_int_equal(leases[1].id.system_id, system_id);
+        assert_int_equal(leases[1].wal_lsn, LEASED_LSN);
         leases_free(&leases, n);
         OK(expired_seen(g.repo, EXPIRED, &there, &err), &err);
         assert_true(there);
@@ -349,6 +350,10 @@ static void leases_and_marks_say_what_they_said(void **state)
         assert_true(intent && !final_fence);
         OK(mark_read(g.repo, "main/backup/" EXPIRED "/expired", &mark, &err), &err);
         assert_string_equal(mark.reason, "not needed");
+        mark_free(&mark);
+        OK(mark_read(g.repo, "main/backup/" FULL "/hold", &mark, &err), &err);
+        assert_string_equal(mark.reason, "for the auditors");
+        assert_true(mark.until_us == HELD_UNTIL_US);
     }
 }
 
