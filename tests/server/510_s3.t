@@ -10,9 +10,11 @@ s3_start
 cluster_init main 15 --wal-segsize=4
 cluster_config main "track_commit_timestamp = on" "max_prepared_transactions = 20" "autovacuum = off"
 cluster_start main
-s3_config --cipher 'a passphrase' --s3 'pack_size: 1MB' --cluster 'rate_limit: 20MB' main
+s3_config --cipher 'a passphrase' --s3 'pack_size: 1MB' --s3 'retention_full: 9' --s3 'restore_pin: 1s' \
+    --cluster 'rate_limit: 20MB' main
 fails 1 'init' 'before init nothing can be used, which is told' pgbr backup main
 ok 'a repository is made' pgbr init main
+ok 'with a second way in' pgbr key add main --generate "$work/spare.key"
 like "$(s3_client list pgbr)" 'backup/pgbr-repo' 'in the bucket, below the path'
 archive_on main
 load_tables main
@@ -73,6 +75,24 @@ sql main "insert into log values (5)"
 wait_archived main
 restored_is '1 2 3 4 5' 'and archives and restores'
 cluster_stop copy immediate
+
+# ---- what is no longer kept goes, and only that
+cp -p "$config" all.yml
+sed -i 's/retention_full: 9/retention_full: 1/' "$config"
+kept() { # the backups that have packs in the bucket
+    s3_client list pgbr backup/main/data/ | sed -E 's|.*/data/([^/]*)/.*|\1|' | sort -u
+}
+is "$(kept | wc -l)" 2 'two backups have packs'
+ok 'a dry run tells what would go' pgbr expire main --dry-run
+is "$(kept | wc -l)" 2 'and removes nothing'
+sleep 1.5 # restores pin what they have restored
+ok 'the older one is expired' pgbr expire main
+is "$(kept)" "$(pgbr list main --json | grep -o '"label": *"[^"]*' | sed 's/.*"//')" \
+    'what is left belongs to the one that is listed'
+ok 'verify --deep finds nothing' pgbr verify main --deep
+restored_is '1 2 3 4 5' 'the one that stays restores'
+cluster_stop copy immediate
+cp -p all.yml "$config"
 
 # ---- damage is found over the wire, too
 victim=$(s3_client list pgbr backup/main/data/ | sort -k2n | tail -1 | cut -d' ' -f1)

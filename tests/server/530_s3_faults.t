@@ -1,6 +1,6 @@
 #!/bin/bash
-# Faults on the wire, by chance, while backups are taken, WAL is archived and fetched, and copies are
-# restored: what was reported as done is there, what is listed restores, and a failure is told.
+# Faults on the wire, by chance, while backups are taken and expired, WAL is archived and fetched, and
+# copies are restored: what was reported as done is there, what is listed restores, and a failure is told.
 #
 # FAULTS=60 says how many at least, SEED= which ones; "FAULTS=1000 TEST_LIMIT=7200" for a long run.
 # shellcheck disable=SC2154
@@ -16,7 +16,7 @@ proxy_start
 cluster_init main 15 --wal-segsize=1
 cluster_config main "track_commit_timestamp = on" "max_prepared_transactions = 20" "autovacuum = off"
 cluster_start main
-s3_config --cipher secret --s3 'pack_size: 1MB' main
+s3_config --cipher secret --s3 'pack_size: 1MB' --s3 'restore_pin: 1s' main
 cp "$config" direct.yml
 sed "s|s3_endpoint: .*|s3_endpoint: $proxy|" direct.yml >"$config"
 [ "$run_as" = "$(id -un)" ] || chown "$run_as" direct.yml
@@ -48,8 +48,24 @@ try() { # STATUSES COMMAND...
     [[ " $allowed " == *" $status "* ]] || broken "$*: status $status"
     [ "$status" -eq 0 ] || [ "$status" -eq 3 ] || grep -q 'ERROR' output || broken "$*: failed without a word"
 }
-labels() { # FILE: of a list --json
-    grep -o '"label": *"[^"]*' "$1" | sed 's/.*"//' | sort -u
+labels() { # FILE: of a list --json, without what is hidden until it is deleted, or of a backup --json
+    python3 - "$1" <<'END'
+import json, re, sys
+
+def backups(found):
+    if isinstance(found, list):
+        return [b for part in found for b in backups(part)]
+    if not isinstance(found, dict):
+        return []
+    own = [b["label"] for b in found.get("backups", [])]
+    return own + [b for name, part in found.items() if name != "hidden" for b in backups(part)]
+
+text = open(sys.argv[1]).read()  # messages may stand before it and behind it
+at = re.search(r"^[\[{]", text, re.M)
+found = json.JSONDecoder().raw_decode(text, at.start())[0] if at else {}
+for label in sorted(set([found["label"]] if "label" in found else backups(found))):
+    print(label)
+END
 }
 try_backup() {
     try '0 1' backup main --json
@@ -70,9 +86,12 @@ try_get() { # a segment that was archived, from the proxy and directly
     segment=$(basename "$(find main/pg_wal/archive_status -name '*[0-9A-F].done' | sort -R | head -1)" .done)
     [ -n "$segment" ] || return 0
     rm -f got want
-    try '0 200' archive-get main "$segment" "$work/got"
-    [ "$status" -eq 0 ] || return 0
-    direct archive-get main "$segment" "$work/want"
+    try '0 1 200' archive-get main "$segment" "$work/got"
+    [ "$status" -ne 200 ] || return 0
+    want=0
+    direct archive-get main "$segment" "$work/want" || want=$?
+    [ "$status" -eq "$want" ] || broken "$segment: status $status, without faults $want"
+    [ "$status" -eq 0 ] || return 0 # expired
     cmp got want || broken "$segment: not what was archived"
 }
 try_restore() {
@@ -85,6 +104,16 @@ try_restore() {
     elif [ -e copy/global/pg_control ]; then
         broken 'a restore that failed left something that could be started'
     fi
+}
+# The oldest one goes, or has perhaps gone. What another one needs of it stays.
+try_expire() {
+    local label
+    [ "$(sort -u made | wc -l)" -gt 3 ] || return 0
+    label=$(sort -u made | head -1)
+    try '0 1' expire main --set "$label"
+    grep -vxF "$label" made >made.new
+    mv made.new made
+    [ "$status" -eq 0 ] || echo "$label" >>uncertain
 }
 try_verify() {
     try '0 1' verify main
@@ -100,6 +129,7 @@ for ((round = 0; $(proxy_faults) < FAULTS; round++)); do
     try_get
     try_restore
     try_get
+    try_expire
     [ $((round % 3)) -ne 2 ] || try_verify
 done
 proxy_does '{}'
@@ -130,8 +160,8 @@ restore_start copy
 is "$(load_sum copy)" "$(load_sum main)" 'no transaction is lost'
 is "$(dump_sum copy)" "$(dump_sum main)" 'nor anything else'
 
-# A lost reply is not a reason to write twice: only leases are ever overwritten.
-effects=$(awk '$1 == "PUT" && $2 !~ /lease/ && ($3 == 200 || $4 ~ /^(lost_reply|silent_reply|truncated|half_reply)$/) {
+# A lost reply is not a reason to write twice: only leases, and what the store is tried out with, are ever overwritten.
+effects=$(awk '$1 == "PUT" && $2 !~ /lease|\/tmp\/probe/ && ($3 == 200 || $4 ~ /^(lost_reply|silent_reply|truncated|half_reply)$/) {
     print $2 }' proxy/requests | sort | uniq -d)
 is "$effects" '' 'nothing was overwritten'
 done_testing
