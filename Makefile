@@ -33,8 +33,10 @@ AID_OBJ := $(patsubst %.c,$B/%.o,$(wildcard tests/lib/*.c))
 UNIT    := $(patsubst %.c,$B/%,$(wildcard tests/unit/*/test_*.c))
 FUZZ    := $(patsubst %.c,$B/%,$(wildcard tests/fuzz/fuzz_*.c))
 MAN     := $(wildcard docs/*.[1-8])
-# libpq gives a header only: it is loaded when a connection is wanted (see postgres/conn.c).
-PKGS    := libcrypto libzstd yaml-0.1 sqlite3 jansson libxxhash
+# Others give a header only and are loaded when they are wanted: docs/decisions/0003.
+PKGS    := libcrypto libzstd yaml-0.1 jansson libxxhash
+
+LIBS_test_catalog := -lsqlite3 # it looks into the file itself
 
 WARN    := -Wall -Wextra -Werror -Wshadow -Wvla -Wwrite-strings -Wcast-qual -Wformat=2 \
            -Wstrict-prototypes -Wmissing-prototypes -Wundef
@@ -70,7 +72,7 @@ $B/%.o: %.c
 	$(call run,$(CC),$<)$(COMPILE) -c -o $@ $<
 
 $(UNIT): %: %.o $(AID_OBJ) $B/libpgbr.a
-	$(call run,link,$@)$(LINK) -o $@ $^ $(PKG_LIBS) -lcmocka
+	$(call run,link,$@)$(LINK) -o $@ $^ $(PKG_LIBS) $(LIBS_$(@F)) -lcmocka
 
 $(FUZZ): %: %.o $B/libpgbr.a
 	$(call run,link,$@)$(LINK) -fsanitize=fuzzer -o $@ $^ $(PKG_LIBS)

@@ -66,6 +66,7 @@ int catalog_open(struct catalog **out, const char *path, struct err *err)
     AUTO(catalog_close) struct catalog *c = xcalloc(1, sizeof *c);
 
     c->path = xstrdup(path);
+    TRY(sqlite_load(err));
     TRY(make_file(path, err));
     TRY(connect(c, err));
     TRY(schema_check(c, err));

@@ -6,10 +6,11 @@
 #ifndef PGBR_CATALOG_SQL_H
 #define PGBR_CATALOG_SQL_H
 
-#include <sqlite3.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+
+#include "catalog/sqlite.h"
 
 #include "catalog/catalog.h"
 

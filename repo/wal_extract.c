@@ -31,12 +31,15 @@ struct extract {
     int fd;
     const char *path;
     size_t last_len;
+    uint8_t *raw; /* WAL_CHUNK_SIZE for each thread, in as few huge pages as that takes */
+    atomic_uint taken;
 };
 
 static void extract_free(struct extract *x)
 {
     free(x->stored);
     free(x->chunks);
+    free(x->raw);
 }
 
 static int read_object(struct extract *x, struct err *err)
@@ -106,7 +109,7 @@ static int extract_chunk(struct extract *x, struct coder *coder, uint32_t i, uin
 
 static int extract_chunks(struct extract *x, struct coder *coder, struct err *err)
 {
-    AUTO(mem_free) uint8_t *raw = xhuge(WAL_CHUNK_SIZE);
+    uint8_t *raw = x->raw + (size_t)atomic_fetch_add(&x->taken, 1) * WAL_CHUNK_SIZE;
     uint32_t i;
 
     while ((i = atomic_fetch_add(&x->next, 1)) < x->n)
@@ -131,7 +134,8 @@ static int extract_all(struct extract *x, struct coder *coder, unsigned threads,
     struct err other = {0};
     int rc;
 
-    threads = MIN_OF(threads, x->n);
+    threads = MAX_OF(1u, MIN_OF(threads, x->n));
+    x->raw = xhuge((size_t)threads * WAL_CHUNK_SIZE);
     if (threads > 1)
         TRY(workers_start(&workers, threads - 1, thread, x, NULL, err));
     rc = extract_chunks(x, coder, err);

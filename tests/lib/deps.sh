@@ -9,7 +9,7 @@ packages=(
     libcurl4-openssl-dev libexpat1-dev libjansson-dev libpq-dev libsqlite3-dev libssl-dev libxxhash-dev libyaml-dev libzstd-dev
     uthash-dev
     # at run time pgbr loads these by itself
-    libcurl4 libexpat1 libpq5
+    libcurl4 libexpat1 libpq5 libsqlite3-0
     # testing: a server, the judges (pg_amcheck, pg_verifybackup, pg_checksums), the test runner
     postgresql postgresql-15 postgresql-contrib postgresql-client-15 postgresql-common
     libaws-signature4-perl libcmocka-dev openssl perl procps python3 time util-linux xxd
