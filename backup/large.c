@@ -129,34 +129,86 @@ static int copy_slice(struct worker *w, struct large *l, struct part *p, uint64_
     return 0;
 }
 
+static size_t piece_size(uint64_t at, uint64_t end)
+{
+    return (size_t)MIN_OF(end - at, (uint64_t)FS_IO_SIZE);
+}
+
+/* Into w->buffer: what was read ahead, or else it is read now. */
+static int take_piece(struct worker *w, struct quiet_file *f, size_t want, uint64_t at, size_t *got,
+                      struct err *err)
+{
+    uint8_t *was = w->buffer;
+
+    if (!read_ahead_busy(w->ahead)) {
+        rate_take(w->c->rate, want, w->c->q->stop);
+        return quiet_read(f, w->buffer, want, at, got, err);
+    }
+    TRY(read_ahead_wait(w->ahead, got, err));
+    w->buffer = w->next;
+    w->next = was;
+    return 0;
+}
+
+/* Only what comes from the disk: what the page cache has is best copied by who needs it. */
+static int look_ahead(struct worker *w, struct quiet_file *f, uint64_t at, uint64_t end,
+                      struct err *err)
+{
+    if (at >= end || !f->direct)
+        return 0;
+    rate_take(w->c->rate, piece_size(at, end), w->c->q->stop);
+    return read_ahead_begin(w->ahead, f, w->next, piece_size(at, end), at, err);
+}
+
+static int copy_piece(struct worker *w, struct large *l, struct part *p, const struct paged *paged,
+                      uint64_t file_size, size_t len, uint64_t at, struct err *err)
+{
+    for (size_t s = 0; s < len; s += SLICE) {
+        size_t n = MIN_OF((size_t)SLICE, len - s);
+
+        worker_check_pages(w, paged, w->buffer + s, n, (uint32_t)((at + s) / PG_PAGE_SIZE));
+        p->crc = crc32c(p->crc, w->buffer + s, n);
+        TRY(copy_slice(w, l, p, file_size, w->buffer + s, n, at + s, err));
+    }
+    p->length += len;
+    worker_progress(w, len, 0);
+    return 0;
+}
+
 /* Reads the part to its end, or to the end of the file if that comes first. */
-static int copy_part(struct worker *w, struct large *l, unsigned index, struct quiet_file *f,
-                     uint64_t file_size, struct err *err)
+static int copy_pieces(struct worker *w, struct large *l, unsigned index, struct quiet_file *f,
+                       uint64_t file_size, struct err *err)
 {
     struct paged paged = worker_paged(w, l->path);
-    struct part *p = &l->parts[index];
     uint64_t at = (uint64_t)index * PART_SIZE, end = MIN_OF(file_size, at + PART_SIZE);
 
     while (at < end) {
-        size_t want = (size_t)MIN_OF(end - at, (uint64_t)FS_IO_SIZE), got;
+        size_t want = piece_size(at, end), got;
 
         TRY(stop_check(w->c->q->stop, err));
-        rate_take(w->c->rate, want, w->c->q->stop);
-        TRY(quiet_read(f, w->buffer, want, at, &got, err));
-        for (size_t s = 0; s < got; s += SLICE) {
-            size_t len = MIN_OF((size_t)SLICE, got - s);
-
-            worker_check_pages(w, &paged, w->buffer + s, len, (uint32_t)((at + s) / PG_PAGE_SIZE));
-            p->crc = crc32c(p->crc, w->buffer + s, len);
-            TRY(copy_slice(w, l, p, file_size, w->buffer + s, len, at + s, err));
-        }
-        p->length += got;
-        at += got;
-        worker_progress(w, got, 0);
+        TRY(take_piece(w, f, want, at, &got, err));
+        if (got == want)
+            TRY(look_ahead(w, f, at + got, end, err));
+        TRY(copy_piece(w, l, &l->parts[index], &paged, file_size, got, at, err));
         if (got < want)
             break; /* it shrank: WAL has the truncation */
+        at += got;
     }
     return 0;
+}
+
+/* What is still being read when something else went wrong is waited for: the file is closed next.
+ */
+static int copy_part(struct worker *w, struct large *l, unsigned index, struct quiet_file *f,
+                     uint64_t file_size, struct err *err)
+{
+    int rc = copy_pieces(w, l, index, f, file_size, err);
+    struct err ignored = {0};
+    size_t got;
+
+    if (read_ahead_busy(w->ahead))
+        (void)!read_ahead_wait(w->ahead, &got, &ignored);
+    return rc;
 }
 
 /* All parts are there: one map, one CRC. A part that ended early ends the file. */

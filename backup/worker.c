@@ -17,6 +17,8 @@ struct worker *worker_new(struct copy *c, unsigned index)
     w->packer = c->packers[index];
     w->suspects = &c->made->suspects[index];
     w->buffer = xaligned(FS_ALIGN, FS_IO_SIZE);
+    w->next = xaligned(FS_ALIGN, FS_IO_SIZE);
+    w->ahead = read_ahead_new();
     w->compact = xmalloc(SLICE);
     w->bundle = xaligned(FS_ALIGN, BUNDLE_SIZE);
     w->parts = xcalloc(RESULTS_BATCH, sizeof *w->parts);
@@ -31,7 +33,9 @@ void worker_free(struct worker **pw)
 
     if (w == NULL)
         return;
+    read_ahead_free(&w->ahead);
     free(w->buffer);
+    free(w->next);
     free(w->compact);
     free(w->bundle);
     free(w->parts);

@@ -9,6 +9,7 @@
 #define PGBR_BACKUP_WORKER_H
 
 #include "backup/copy.h"
+#include "base/read_ahead.h"
 #include "postgres/page.h"
 
 /* Shared by all workers of a copy. */
@@ -64,7 +65,9 @@ struct worker {
     struct copy *c;
     struct packer *packer;
     struct suspects *suspects;
-    uint8_t *buffer;  /* FS_IO_SIZE, aligned */
+    uint8_t *buffer; /* FS_IO_SIZE, aligned */
+    uint8_t *next;   /* the same, for what is read ahead */
+    struct read_ahead *ahead;
     uint8_t *compact; /* SLICE: the non-zero pages of a slice */
     struct map_builder map;
     struct buf map_bytes;
