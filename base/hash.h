@@ -40,7 +40,7 @@ uint32_t crc32c_zeros(uint64_t len);
  * nothing that could fail. */
 void sha256(const void *data, size_t len, uint8_t out[32]);
 void md5(const void *data, size_t len, uint8_t out[16]); /* where a protocol asks for it */
-struct sha256; /* running state */
+struct sha256;                                           /* running state */
 struct sha256 *sha256_new(void);
 void sha256_add(struct sha256 *s, const void *data, size_t len);
 void sha256_done(struct sha256 **s, uint8_t out[32]); /* frees it */

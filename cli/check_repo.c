@@ -118,6 +118,25 @@ static void space(struct check *k, const char *name, const char *path,
                   format_bytes(backups->items[backups->n - 1].stored_bytes, size));
 }
 
+/* What a store does not keep, and what can be done about it. */
+static void promises(struct check *k, const char *name, const struct store *s,
+                     const struct store_traits *traits)
+{
+    if (!traits->exact_create_only)
+        check_say(
+            k, CHECK_WARNING, "store", name,
+            "switch on versioning of the bucket: an object that was overwritten by mistake can "
+            "then be brought back",
+            "\"%s\" (%s) does not honour If-None-Match: two primaries that archive the same "
+            "segment within milliseconds of each other could overwrite each other's",
+            store_where(s), traits->kind);
+    if (!traits->listing_consistent)
+        check_say(k, CHECK_WARNING, "store", name,
+                  "use a store that keeps its promises, or set \"expire_grace\" to a day or more",
+                  "\"%s\" (%s) does not list or return at once what was written", store_where(s),
+                  traits->kind);
+}
+
 static void store(struct check *k, const char *name, struct repo *r)
 {
     struct store *s = repo_store(r);
@@ -129,21 +148,40 @@ static void store(struct check *k, const char *name, struct repo *r)
         check_say(k, CHECK_FAILED, "store", name, NULL, "%s", err.msg);
         return;
     }
-    if (!traits.exact_create_only || !traits.listing_consistent)
-        check_say(k, CHECK_WARNING, "store", name, "use a store that keeps its promises",
-                  "\"%s\" (%s) %s", store_where(s), traits.kind,
-                  !traits.exact_create_only ? "lets two writers create one object"
-                                            : "does not list at once what was written");
-    else
-        check_say(k, CHECK_OK, "store", name, NULL, "\"%s\" (%s): written, read, listed, deleted",
-                  store_where(s), traits.kind);
-    if (store_now(s, &now, &err) != 0)
+    promises(k, name, s, &traits);
+    check_say(k, CHECK_OK, "store", name, NULL, "\"%s\" (%s): written, read, listed, %s",
+              store_where(s), traits.kind,
+              traits.may_delete ? "deleted"
+                                : "not deleted: these keys may not, and need not but for expiring");
+    if (store_now(s, &now, &err) != 0) {
+        check_say(k, CHECK_WARNING, "clock", name, NULL, "%s", err.msg);
         return;
+    }
     ahead = (now - clock_now_us()) / 1000000;
     if (llabs(ahead) > STORE_CLOCK_S)
         check_say(k, CHECK_WARNING, "clock", name, "synchronise the clocks",
                   "the store's is %lld s %s this host's", llabs(ahead),
                   ahead > 0 ? "ahead of" : "behind");
+}
+
+/* What opening logs as well, but there it may be overlooked. */
+static void transport(struct check *k, const char *name, const struct repo_config *conf)
+{
+    if (strncmp(conf->s3_endpoint, "http://", 7) == 0)
+        check_say(
+            k, CHECK_WARNING, "transport", name, "let the store speak TLS",
+            "\"s3_endpoint: %s\": what is sent can be read%s, and the server is not proved to "
+            "be the right one",
+            conf->s3_endpoint,
+            conf->cipher_type == CONFIG_CIPHER_NONE ? "" : " but for what pgbr encrypts");
+    else if (!conf->storage_verify_tls)
+        check_say(k, CHECK_WARNING, "transport", name,
+                  "name the server's authority with \"storage_ca_file\" and leave "
+                  "\"storage_verify_tls\" out",
+                  "\"storage_verify_tls: n\": the server is not proved to be the right one");
+    else
+        check_say(k, CHECK_OK, "transport", name, NULL,
+                  "TLS, the server's certificate is verified");
 }
 
 /* ---- what it holds ---- */
@@ -242,17 +280,31 @@ static void wal(struct check *k, const char *name, struct repo *r,
 
 /* ---- all of it ---- */
 
-static void could_not_open(struct check *k, const struct open_repo *o)
+static const char *todo_of(const struct repo_config *conf, enum err_code code)
 {
-    static const char *const todos[] = {
+    static const char *const local[] = {
         [ERR_NOT_FOUND] = "\"pgbr init\" makes it; if it was there, see where it went",
         [ERR_KEY] = "see the passphrase or key file of the configuration",
         [ERR_DENIED] = "let the user that PostgreSQL runs as read and write it",
     };
-    size_t code = o->why.code;
+    static const char *const s3[] = {
+        [ERR_CONFIG] = "mend the repository's settings",
+        [ERR_NOT_FOUND] = "\"pgbr init\" makes it; if it was there, see \"s3_bucket\" and \"path\"",
+        [ERR_KEY] = "see the passphrase, the S3 keys and their files",
+        [ERR_UNREACHABLE] = "see \"s3_endpoint\", \"storage_port\", name service and firewall",
+        [ERR_DENIED] = "see the S3 keys, what they may do with the bucket, and the clocks",
+    };
 
+    if (conf->type == CONFIG_REPO_S3)
+        return code < LENGTH(s3) ? s3[code] : NULL;
+    return code < LENGTH(local) ? local[code] : NULL;
+}
+
+static void could_not_open(struct check *k, const struct open_repo *o,
+                           const struct repo_config *conf)
+{
     check_say(k, o->required ? CHECK_FAILED : CHECK_WARNING, "repository", o->name,
-              code < LENGTH(todos) ? todos[code] : NULL, "%s", o->why.msg);
+              todo_of(conf, o->why.code), "%s", o->why.msg);
 }
 
 static void repository(struct check *k, struct open_repo *o)
@@ -262,10 +314,12 @@ static void repository(struct check *k, struct open_repo *o)
     struct reader reader = {k, o->name};
     struct err err = {0};
 
-    if (o->repo == NULL) {
-        could_not_open(k, o);
+    if (config_repo(k->app->config, k->cluster, o->name, &conf, &err) != 0 || o->repo == NULL) {
+        could_not_open(k, o, &conf);
         return;
     }
+    if (conf.type == CONFIG_REPO_S3)
+        transport(k, o->name, &conf);
     check_say(k, CHECK_OK, "repository", o->name, NULL, "%s, %s",
               repo_encrypted(o->repo) ? "encrypted, its key opens" : "not encrypted",
               o->required ? "required" : "optional");
@@ -276,8 +330,6 @@ static void repository(struct check *k, struct open_repo *o)
         check_say(k, CHECK_FAILED, "backups", o->name, NULL, "%s", err.msg);
     else
         recent(k, o->name, &backups);
-    if (config_repo(k->app->config, k->cluster, o->name, &conf, &err) != 0)
-        return;
     wal(k, o->name, o->repo, &backups, &conf);
     secrets(k, o->name, &conf);
     retention(k, o->name, &conf);

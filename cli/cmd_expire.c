@@ -54,8 +54,8 @@ static void json_failure(struct json *j, const char *repo, const char *why)
 }
 
 /* One repository that cannot be expired does not keep the others from it. A label may be in any. */
-static int expire_all(struct app *app, const struct cluster_config *cluster,
-                      const struct wanted *w, struct json *j, struct err *err)
+static int expire_all(struct app *app, const struct cluster_config *cluster, const struct wanted *w,
+                      struct json *j, struct err *err)
 {
     bool done = false;
     int rc = 0;

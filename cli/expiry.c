@@ -15,8 +15,8 @@ struct retention_policy expiry_policy(const struct repo_config *conf)
                                                [CONFIG_ARCHIVE_INCR] = BACKUP_INCR};
 
     return (struct retention_policy){
-        .full_type = conf->retention_full_type == CONFIG_RETENTION_TIME ? RETENTION_TIME
-                                                                        : RETENTION_COUNT,
+        .full_type =
+            conf->retention_full_type == CONFIG_RETENTION_TIME ? RETENTION_TIME : RETENTION_COUNT,
         .full = conf->retention_full,
         .diff = conf->retention_diff,
         .archive_type = counted[conf->retention_archive_type],
@@ -88,7 +88,6 @@ int expiry_run(struct app *app, const struct repo_config *conf, struct repo *r, 
         .policy = expiry_policy(conf),
         .label = label,
         .grace_us = conf->expire_grace_ms < 0 ? -1 : conf->expire_grace_ms * 1000,
-        .resume_window_us = (int64_t)conf->resume_window_s * 1000000,
         .dry_run = dry_run,
         .stop = &app->stop,
     };
@@ -131,8 +130,8 @@ static bool is_wanted(const struct wal_gap *g, const struct retention_policy *po
     return wanted;
 }
 
-void expiry_forget_gaps(const struct repo_config *conf,
-                        const struct backup_list *backups, struct wal_gap *gaps, size_t *n)
+void expiry_forget_gaps(const struct repo_config *conf, const struct backup_list *backups,
+                        struct wal_gap *gaps, size_t *n)
 {
     const struct retention_policy policy = expiry_policy(conf);
     struct retention_item *items = judged(&policy, backups);

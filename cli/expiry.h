@@ -20,8 +20,8 @@ int expiry_run(struct app *app, const struct repo_config *conf, struct repo *r, 
 
 /* Takes those gaps out that retention itself has made: WAL between old backups that keep only what
  * they need. */
-void expiry_forget_gaps(const struct repo_config *conf,
-                        const struct backup_list *backups, struct wal_gap *gaps, size_t *n);
+void expiry_forget_gaps(const struct repo_config *conf, const struct backup_list *backups,
+                        struct wal_gap *gaps, size_t *n);
 
 /* Text, or members of an open JSON object. */
 void expiry_show(const struct expire_made *made, struct repo *r, bool dry_run, struct json *j);

@@ -68,12 +68,11 @@ static void text_sums(const struct expire_made *m, bool dry_run)
 
     printf("  %s: %llu pack%s with %s, %llu WAL file%s with %s, %llu interrupted backup%s, %llu "
            "lease%s and mark%s that served their time\n",
-           dry_run ? "to be deleted" : "deleted", (unsigned long long)m->packs,
-           plural_of(m->packs), format_bytes(m->pack_bytes, packs),
-           (unsigned long long)m->segments, plural_of(m->segments),
-           format_bytes(m->segment_bytes, wal), (unsigned long long)m->dead_sets,
-           plural_of(m->dead_sets), (unsigned long long)m->tidied, plural_of(m->tidied),
-           plural_of(m->tidied));
+           dry_run ? "to be deleted" : "deleted", (unsigned long long)m->packs, plural_of(m->packs),
+           format_bytes(m->pack_bytes, packs), (unsigned long long)m->segments,
+           plural_of(m->segments), format_bytes(m->segment_bytes, wal),
+           (unsigned long long)m->dead_sets, plural_of(m->dead_sets), (unsigned long long)m->tidied,
+           plural_of(m->tidied), plural_of(m->tidied));
 }
 
 static void show_text(const struct expire_made *m, struct repo *r, bool dry_run)

@@ -17,7 +17,9 @@ static int read_keys(void *ctx, struct s3_keys *out, struct err *err)
 
     repo_copy(&r, ctx, "");
     TRY(repo_config_s3_keys(&r, err));
-    *out = (struct s3_keys){TAKE(r.s3_key), TAKE(r.s3_key_secret), TAKE(r.s3_token)};
+    out->key = TAKE(r.s3_key);
+    out->secret = TAKE(r.s3_key_secret);
+    out->token = TAKE(r.s3_token);
     return 0;
 }
 
@@ -77,6 +79,7 @@ static struct repo_options options_of(const struct config *c, const struct clust
         .lease_ttl_s = r->lease_ttl_s,
         .lease_heartbeat_s = r->lease_heartbeat_s,
         .restore_pin_s = r->restore_pin_s,
+        .resume_window_s = MAX_OF(r->resume_window_s, 1u), /* 0 would be the default */
         .level = config_compress_level(r, cluster),
         .pack_size = r->pack_size,
     };

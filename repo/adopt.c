@@ -18,8 +18,7 @@
 #include "repo/adopt_index.h"
 #include "repo/lease.h"
 
-enum { RESUME_WINDOW_DAYS = 3, SETS_MAX = 1000, READERS = 4 };
-#define US_PER_DAY (INT64_C(86400) * 1000000)
+enum { SETS_MAX = 1000, READERS = 4 };
 
 struct source {
     char label[LABEL_SIZE + 1];
@@ -126,7 +125,7 @@ static int find_sets(struct adoption *a, const char *own, struct err *err)
 {
     AUTO(labels_free) struct labels found = {0};
     AUTO(mem_free) char *prefix = xasprintf("%s/data/", repo_cluster(a->repo));
-    int64_t now_us;
+    int64_t window_us = (int64_t)repo_resume_window_s(a->repo) * 1000000, now_us;
 
     TRY(store_list(repo_store(a->repo), prefix, STORE_SHALLOW, note_set, &found, &now_us, err));
     a->sets = xcalloc(found.n, sizeof *a->sets);
@@ -134,7 +133,7 @@ static int find_sets(struct adoption *a, const char *own, struct err *err)
         const char *label = found.items[i];
         bool candidate;
         if (strcmp(label, own) == 0 || !of_a_backup(label) ||
-            now_us - label_time_us(label) >= RESUME_WINDOW_DAYS * US_PER_DAY)
+            now_us - label_time_us(label) >= window_us)
             continue;
         TRY(is_candidate(a->repo, label, &candidate, err));
         if (candidate)

@@ -56,8 +56,7 @@ static int note_backup(void *ctx, const struct store_entry *e, struct err *err)
     struct candidate *c;
 
     (void)err;
-    if (strlen(label) <= LABEL_SIZE + 1 || label[LABEL_SIZE] != '/' ||
-        (c = add(l, label)) == NULL)
+    if (strlen(label) <= LABEL_SIZE + 1 || label[LABEL_SIZE] != '/' || (c = add(l, label)) == NULL)
         return 0;
     c->manifest |= strcmp(name, "manifest") == 0;
     c->held |= strcmp(name, "hold") == 0;

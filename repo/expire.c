@@ -47,8 +47,7 @@ static int relist_leases(struct expiry *e, struct err *err)
     return leases_list(e->repo, &e->leases, &e->n_leases, err);
 }
 
-/* Of two that begin at the same time the one whose label comes first goes on. */
-static int make_way(struct expiry *e, struct err *err)
+int expire_make_way(const struct expiry *e, struct err *err)
 {
     for (size_t i = 0; i < e->n_leases; i++) {
         const struct lease_seen *l = &e->leases[i];
@@ -155,8 +154,8 @@ static int judge_one(struct expiry *e, struct err *err)
         return err_set(err, ERR_NOT_FOUND, "there is no backup \"%.100s\" in repository \"%s\"",
                        e->q->label, repo_name(e->repo));
     if (e->first.held[c - e->first.c.items])
-        return err_set(err, ERR_CONFLICT, "backup %s is held: \"pgbr unhold %s\" first",
-                       c->label, c->label);
+        return err_set(err, ERR_CONFLICT, "backup %s is held: \"pgbr unhold %s\" first", c->label,
+                       c->label);
     for (size_t i = 0; i < e->n_items; i++)
         judge_beside(&e->items[i], c->label);
     return 0;
@@ -338,7 +337,7 @@ void expire_made_free(struct expire_made *m)
 static int expire(struct expiry *e, struct err *err)
 {
     TRY(relist_leases(e, err));
-    TRY(make_way(e, err));
+    TRY(expire_make_way(e, err));
     TRY(judge(e, err));
     if (!e->q->dry_run)
         TRY(hide(e, err));
@@ -366,113 +365,4 @@ int expire_run(const struct expire_request *q, struct expire_made *made, struct 
     expire_made_free(made);
     return err_context(err, "expire of \"%s\" in repository \"%s\"", repo_cluster(q->repo),
                        repo_name(q->repo));
-}
-
-/* ---- holds ---- */
-
-/* Each pack that the backup needs, asked by listing its sets. */
-struct presence {
-    const char *cluster;
-    const struct set_packs *set;
-    size_t found;
-};
-
-static int count_pack(void *ctx, const struct store_entry *entry, struct err *err)
-{
-    struct presence *p = ctx;
-    AUTO(buf_free) struct buf key = BUF_INIT;
-
-    (void)err;
-    if (p->found < p->set->n &&
-        strcmp(entry->key, name_pack(&key, p->cluster, p->set->label,
-                                     p->set->packs[p->found].number)) == 0)
-        p->found++;
-    return 0;
-}
-
-static int is_whole(struct repo *r, const char *label, bool *whole, struct err *err)
-{
-    AUTO(pubinfo_free) struct pubinfo pub = {0};
-    AUTO(set_table_free) struct set_table sets = {0};
-
-    TRY(manifest_public(r, label, &pub, &sets, err));
-    *whole = true;
-    for (uint32_t i = 1; *whole && i < sets.n; i++) {
-        AUTO(buf_free) struct buf prefix = BUF_INIT;
-        struct presence p = {repo_cluster(r), &sets.sets[i], 0};
-
-        TRY(store_list(repo_store(r), name_set(&prefix, repo_cluster(r), p.set->label), STORE_DEEP,
-                       count_pack, &p, NULL, err));
-        *whole = p.found == p.set->n;
-    }
-    return 0;
-}
-
-static int bring_back(struct repo *r, const char *label, struct err *err)
-{
-    struct expiry e = {.repo = r};
-    bool whole;
-    int rc;
-
-    TRY(leases_list(r, &e.leases, &e.n_leases, err));
-    rc = make_way(&e, err);
-    leases_free(&e.leases, e.n_leases);
-    TRY(rc);
-    TRY(is_whole(r, label, &whole, err));
-    if (!whole)
-        return err_set(err, ERR_NOT_FOUND, "backup %s was expired, and parts of it are deleted",
-                       label);
-    log_info("backup %s was expired but not deleted yet: it is brought back", label);
-    return expired_withdraw(r, label, err);
-}
-
-/* The hold comes before the look for a tombstone, as an expirer looks for holds after it made its
- * tombstone: one of the two sees the other. */
-static int hold(struct repo *r, const char *label, const char *note, int64_t until_us,
-                struct err *err)
-{
-    AUTO(pubinfo_free) struct pubinfo pub = {0};
-    struct err ignored = {0};
-    bool expired;
-
-    TRY(pubinfo_read(r, label, &pub, NULL, err));
-    TRY(hold_mark(r, label, note, until_us, err));
-    crash_point("hold-made");
-    TRY(expired_seen(r, label, &expired, err));
-    if (!expired || bring_back(r, label, err) == 0)
-        return 0;
-    (void)!hold_withdraw(r, label, &ignored);
-    return -1;
-}
-
-int expire_hold(struct repo *r, const char *label, const char *note, int64_t until_us,
-                struct err *err)
-{
-    bool held, expired = false;
-
-    TRY(repo_may_delete(r, err));
-    if (!label_valid(label))
-        return err_set(err, ERR_NOT_FOUND, "\"%.100s\" is no label of a backup", label);
-    TRY(hold_seen(r, label, &held, err));
-    if (held)
-        TRY(expired_seen(r, label, &expired, err));
-    if (held && expired) /* killed when it was about to bring it back */
-        return bring_back(r, label, err);
-    if (held)
-        return err_set(err, ERR_EXISTS,
-                       "backup %s is held already; \"pgbr unhold %s\" first to change the note or "
-                       "the end",
-                       label, label);
-    return hold(r, label, note, until_us, err);
-}
-
-int expire_unhold(struct repo *r, const char *label, struct err *err)
-{
-    bool held = false;
-
-    if (label_valid(label))
-        TRY(hold_seen(r, label, &held, err));
-    if (!held)
-        return err_set(err, ERR_NOT_FOUND, "backup \"%.100s\" is not held", label);
-    return hold_withdraw(r, label, err);
 }

@@ -4,9 +4,9 @@
  * "Deleting").
  *
  * Safe beside backups, restores, pushes and other expirers on any host, and against a crash at any
- * point: each step may be repeated, and the next run goes on where one was cut short. Works with and
- * without the key. Where anything is uncertain - a manifest that cannot be read, a young lease that
- * cannot be read, a feature of a newer version - nothing is deleted.
+ * point: each step may be repeated, and the next run goes on where one was cut short. Works with
+ * and without the key. Where anything is uncertain - a manifest that cannot be read, a young lease
+ * that cannot be read, a feature of a newer version - nothing is deleted.
  */
 #ifndef PGBR_REPO_EXPIRE_H
 #define PGBR_REPO_EXPIRE_H
@@ -19,8 +19,7 @@ struct expire_request {
     struct retention_policy policy;
     const char *label; /* this backup goes, whatever the policy says; the others stay. NULL: none */
     int64_t grace_us;  /* from tombstone to deletion; < 0: what the store advises */
-    int64_t resume_window_us; /* how long an interrupted set can be adopted */
-    bool dry_run;             /* only tells */
+    bool dry_run;      /* only tells */
     const struct stop *stop;
 };
 

@@ -3,9 +3,9 @@
  *
  * A set without a manifest belongs to a backup that runs, that was interrupted and can be adopted,
  * or that is dead; only the last is touched, in two steps: the intent, then a look whether the
- * manifest is there after all, then the final fence. The intent is never taken back: another expirer
- * may have looked before the manifest came, and rely on it (tests/model/). A committed backup is not
- * harmed by an intent.
+ * manifest is there after all, then the final fence. The intent is never taken back: another
+ * expirer may have looked before the manifest came, and rely on it (tests/model/). A committed
+ * backup is not harmed by an intent.
  */
 #include <stdlib.h>
 
@@ -85,7 +85,7 @@ static bool is_dead(const struct expiry *e, const char *set)
         return false;
     if (c != NULL && c->intent)
         return true; /* what another expirer began */
-    return e->first.c.now_us - label_time_us(set) >= e->q->resume_window_us;
+    return e->first.c.now_us - label_time_us(set) >= expire_window_us(e);
 }
 
 static int has_manifest(struct repo *r, const char *label, bool *has, struct err *err)
@@ -93,8 +93,8 @@ static int has_manifest(struct repo *r, const char *label, bool *has, struct err
     AUTO(buf_free) struct buf key = BUF_INIT;
     struct store_entry ignored;
 
-    *has = store_stat(repo_store(r), name_manifest(&key, repo_cluster(r), label), &ignored, err) ==
-           0;
+    *has =
+        store_stat(repo_store(r), name_manifest(&key, repo_cluster(r), label), &ignored, err) == 0;
     if (!*has && err->code != ERR_NOT_FOUND)
         return -1;
     err_clear(err);

@@ -65,6 +65,18 @@ struct expiry {
     bool *victims; /* of `last` */
 };
 
+/* How long an interrupted set can be adopted. */
+static inline int64_t expire_window_us(const struct expiry *e)
+{
+    return (int64_t)repo_resume_window_s(e->repo) * 1000000;
+}
+
+/* ---- expire.c ---- */
+
+/* ERR_BUSY where another expirer holds a live lease; of two that begin at the same time the one
+ * whose label comes first goes on. */
+int expire_make_way(const struct expiry *e, struct err *err) MUST_CHECK;
+
 /* ---- expire_survey.c ---- */
 
 /* label: the one backup that may be unreadable, because it goes; or NULL. ERR_CORRUPT and others
@@ -113,7 +125,7 @@ int expire_tidy(struct expiry *e, struct err *err) MUST_CHECK;
 
 struct doomed {
     const struct expiry *e; /* in a dry run nothing is deleted */
-    char *keys[1000]; /* what S3 takes in one request */
+    char *keys[1000];       /* what S3 takes in one request */
     size_t n;
 };
 int doomed_add(struct doomed *d, const char *key, struct err *err) MUST_CHECK;

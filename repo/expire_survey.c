@@ -124,8 +124,7 @@ bool lease_pins(const struct lease_seen *l, const struct survey *s)
     case SET_RESTORE:
         return !l->released && l->age_us < s->restore_pin_us;
     default:
-        return !l->released &&
-               (l->live || !candidate_committed(candidates_find(&s->c, l->set)));
+        return !l->released && (l->live || !candidate_committed(candidates_find(&s->c, l->set)));
     }
 }
 

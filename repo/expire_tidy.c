@@ -55,7 +55,7 @@ static bool lease_is_over(const struct expiry *e, const struct lease_seen *l)
         return true;
     if (kind == SET_GC || kind == SET_RESTORE)
         return l->age_us >= e->last.restore_pin_us;
-    return !lease_pins(l, &e->last) && l->age_us >= e->q->resume_window_us;
+    return !lease_pins(l, &e->last) && l->age_us >= expire_window_us(e);
 }
 
 static int tidy(struct expiry *e, struct doomed *d, struct err *err)

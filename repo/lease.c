@@ -364,3 +364,17 @@ void lease_drop(struct lease **out)
     free(l->key);
     free(l);
 }
+
+int lease_touch(struct repo *r, const char *set, const struct lease_terms *terms, struct err *err)
+{
+    AUTO(coder_free) struct coder *coder = NULL;
+    AUTO(buf_free) struct buf key = BUF_INIT, body = BUF_INIT;
+    struct object_head head = {.kind = OBJECT_LEASE};
+
+    lease_label(head.label, set);
+    memcpy(head.repo_id, repo_id(r), sizeof head.repo_id);
+    lease_format(terms, LEASE_ACTIVE, &body);
+    TRY(repo_coder(r, head.label, &coder, err));
+    return object_put_small(repo_store(r), name_lease(&key, repo_cluster(r), set), STORE_REPLACE,
+                            &head, coder, CHUNK_TEXT, CHUNK_PUBLIC, body.p, body.len, err);
+}

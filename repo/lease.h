@@ -17,9 +17,9 @@ struct lease_terms {
     const char *base;           /* label or NULL */
     const char *const *adopted; /* set labels */
     size_t n_adopted;
-    uint64_t wal_lsn; /* WAL from here on is needed, on whatever timeline; 0: not known yet */
     const char *host; /* for people */
     uint32_t pid;
+    uint64_t wal_lsn; /* WAL from here on is needed, on whatever timeline; 0: not known yet */
 };
 struct lease;
 /* PUT create-only (a label that exists is refused), then renewed by a thread of its own every
@@ -33,6 +33,9 @@ int lease_update(struct lease *l, const struct lease_terms *terms, struct err *e
 int lease_check(struct lease *l, struct err *err) MUST_CHECK;
 /* Stops renewing and writes state=released. */
 int lease_release(struct lease **l, struct err *err) MUST_CHECK;
+/* Writes an active lease once, whether there was one or not: for who comes back now and then. */
+int lease_touch(struct repo *r, const char *set, const struct lease_terms *terms,
+                struct err *err) MUST_CHECK;
 void lease_drop(struct lease **l); /* stops the thread, leaves the object: as a crash would */
 
 /* What a stored lease says. Owned strings. */

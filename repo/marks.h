@@ -22,8 +22,8 @@ int hold_seen(struct repo *r, const char *label, bool *held, struct err *err) MU
 int expired_withdraw(struct repo *r, const char *label, struct err *err) MUST_CHECK;
 
 struct mark {
-    int64_t time_us; /* the maker's clock, informative; 0: not told */
-    char *reason;    /* owned; "" where none was given */
+    int64_t time_us;  /* the maker's clock, informative; 0: not told */
+    char *reason;     /* owned; "" where none was given */
     int64_t until_us; /* of a hold; 0: without an end */
 };
 void mark_free(struct mark *m);

@@ -5,7 +5,8 @@
 #include "base/mem.h"
 #include "repo/repo_form.h"
 
-enum { PACK_SIZE = 32 << 20, LEASE_TTL_S = 900, LEASE_HEARTBEAT_S = 60, RESTORE_PIN_S = 86400 };
+enum { PACK_SIZE = 32 << 20, LEASE_TTL_S = 900, LEASE_HEARTBEAT_S = 60 };
+enum { RESTORE_PIN_S = 86400, RESUME_S = 3 * 86400 };
 
 struct repo *repo_new(struct store *store, const struct repo_options *o)
 {
@@ -21,6 +22,7 @@ struct repo *repo_new(struct store *store, const struct repo_options *o)
     r->lease_ttl_s = o->lease_ttl_s != 0 ? o->lease_ttl_s : LEASE_TTL_S;
     r->restore_pin_s = o->restore_pin_s != 0 ? o->restore_pin_s : RESTORE_PIN_S;
     r->lease_heartbeat_s = o->lease_heartbeat_s != 0 ? o->lease_heartbeat_s : LEASE_HEARTBEAT_S;
+    r->resume_window_s = o->resume_window_s != 0 ? o->resume_window_s : RESUME_S;
     return r;
 }
 
@@ -93,6 +95,11 @@ unsigned repo_restore_pin_s(const struct repo *r)
 unsigned repo_lease_heartbeat_s(const struct repo *r)
 {
     return r->lease_heartbeat_s;
+}
+
+unsigned repo_resume_window_s(const struct repo *r)
+{
+    return r->resume_window_s;
 }
 
 const char *repo_state_dir(const struct repo *r)

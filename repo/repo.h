@@ -27,8 +27,9 @@ struct repo_options {      /* all borrowed during the call */
     bool keep_key;                           /* the state file may hold the unwrapped key */
     unsigned lease_ttl_s, lease_heartbeat_s; /* 900 and 60 unless set */
     unsigned restore_pin_s; /* how long a restore's lease pins after its last sign of life: a day */
-    int level;                               /* zstd level for what this process writes */
-    uint64_t pack_size;                      /* target, 32 MiB unless set */
+    unsigned resume_window_s; /* 3 days unless set */
+    int level;                /* zstd level for what this process writes */
+    uint64_t pack_size;       /* target, 32 MiB unless set */
 };
 struct identity {
     uint64_t system_id;
@@ -73,6 +74,7 @@ uint64_t repo_pack_size(const struct repo *r);
 unsigned repo_lease_ttl_s(const struct repo *r);
 unsigned repo_lease_heartbeat_s(const struct repo *r);
 unsigned repo_restore_pin_s(const struct repo *r);
+unsigned repo_resume_window_s(const struct repo *r); /* interrupted sets can be adopted that long */
 const char *repo_state_dir(const struct repo *r);
 
 /* A coder for a label with this repository's key and level. */

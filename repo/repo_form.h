@@ -16,7 +16,7 @@ struct repo {
     enum err_code read_only_code;
     int level;
     uint64_t pack_size;
-    unsigned lease_ttl_s, lease_heartbeat_s, restore_pin_s;
+    unsigned lease_ttl_s, lease_heartbeat_s, restore_pin_s, resume_window_s;
     struct identity *ids;
     size_t n_ids;
     uint32_t info_gen; /* 0: the cluster has no info yet */

@@ -1,8 +1,8 @@
 /*
  * retention.c - see retention.h.
  *
- * First the full backups are judged, newest first; then what hangs on each of them; holds come last,
- * because they change what happens but not what the policy says.
+ * First the full backups are judged, newest first; then what hangs on each of them; holds come
+ * last, because they change what happens but not what the policy says.
  */
 #include "repo/retention.h"
 
@@ -70,11 +70,12 @@ static void keep_future(struct retention_item *item)
 {
     char when[40];
 
-    decide(item, RETENTION_KEEP,
-           xasprintf("it is dated in the future (%s), so nothing can be said of its age; look at the "
-                     "clocks",
-                     date(item->pub->stop_us, when)),
-           xasprintf("judged from %s on", when), item->pub->stop_us);
+    decide(
+        item, RETENTION_KEEP,
+        xasprintf("it is dated in the future (%s), so nothing can be said of its age; look at the "
+                  "clocks",
+                  date(item->pub->stop_us, when)),
+        xasprintf("judged from %s on", when), item->pub->stop_us);
 }
 
 /* place: from 1, the newest. */
@@ -109,15 +110,15 @@ static void judge_by_time(const struct judgement *j, struct retention_item *item
         return;
     }
     if (item->pub->stop_us <= j->now_us - days_us)
-        item->reason = xasprintf("the beginning of the last %u day%s is restored from it",
-                                 j->p->full, plural);
+        item->reason =
+            xasprintf("the beginning of the last %u day%s is restored from it", j->p->full, plural);
     else
         item->reason = xasprintf("it is not %u day%s old", j->p->full, plural);
     item->verdict = RETENTION_KEEP;
     item->until_us = newer != NULL ? newer->stop_us + days_us : 0;
-    item->until = newer != NULL ? xasprintf("%s", date(item->until_us, when))
-                                : xasprintf("%u day%s after the next full backup", j->p->full,
-                                            plural);
+    item->until = newer != NULL
+                      ? xasprintf("%s", date(item->until_us, when))
+                      : xasprintf("%u day%s after the next full backup", j->p->full, plural);
 }
 
 static void judge_fulls(struct judgement *j)
@@ -206,8 +207,8 @@ static void judge_dependent(struct retention_item *item, const struct chain *c)
     const struct retention_item *full = c->full;
 
     if (full->verdict == RETENTION_EXPIRE) {
-        decide(item, RETENTION_EXPIRE,
-               xasprintf("it depends on %s, which goes", full->pub->label), NULL, 0);
+        decide(item, RETENTION_EXPIRE, xasprintf("it depends on %s, which goes", full->pub->label),
+               NULL, 0);
         return;
     }
     decide(item, RETENTION_KEEP, xasprintf("it belongs to full backup %s", full->pub->label),
@@ -285,9 +286,9 @@ static void apply_hold(const struct judgement *j, struct retention_item *item)
     replace(item, RETENTION_HOLD,
             xasprintf("it is held%s%s; else it would go: %s", noted ? ": " : "",
                       noted ? item->note : "", item->reason),
-            item->held_until_us != 0 ? xasprintf("when its hold ends, %s",
-                                                 date(item->held_until_us, when))
-                                     : xstrdup("when its hold is taken away"),
+            item->held_until_us != 0
+                ? xasprintf("when its hold ends, %s", date(item->held_until_us, when))
+                : xstrdup("when its hold is taken away"),
             item->held_until_us);
 }
 

@@ -57,7 +57,7 @@ struct retention_wal {
     struct identity id;
     uint32_t segment_size; /* 0: not known, nothing goes */
     uint64_t from;         /* what ends at or before it may go, on whatever timeline; 0: nothing */
-    char label[LABEL_SIZE + 1]; /* the backup that says so */
+    char label[LABEL_SIZE + 1];       /* the backup that says so */
     struct retention_island *islands; /* which stay nevertheless, whatever their timeline */
     size_t n_islands;
     char *goes, *stays; /* why, in plain words */

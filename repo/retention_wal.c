@@ -1,8 +1,8 @@
 /*
  * retention_wal.c - which WAL goes. See retention.h.
  *
- * No ancestry of timelines is needed for this: what ends before the start of every backup that stays
- * leads none of them on, on whatever timeline it is. Timelines may go back in position when a
+ * No ancestry of timelines is needed for this: what ends before the start of every backup that
+ * stays leads none of them on, on whatever timeline it is. Timelines may go back in position when a
  * cluster was restored, so the smallest start is looked for, not the oldest backup's.
  */
 #include <stdlib.h>
@@ -19,8 +19,7 @@ static bool is_of(const struct pubinfo *p, const struct identity *id)
 /* A larger backup counts where a smaller one is asked for. */
 static bool counts(const struct retention_policy *p, enum backup_type type)
 {
-    return type == BACKUP_FULL ||
-           (type == BACKUP_DIFF && p->archive_type != BACKUP_FULL) ||
+    return type == BACKUP_FULL || (type == BACKUP_DIFF && p->archive_type != BACKUP_FULL) ||
            (type == BACKUP_INCR && p->archive_type == BACKUP_INCR);
 }
 

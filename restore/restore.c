@@ -21,6 +21,7 @@
 #include "repo/lease.h"
 #include "restore/fetch.h"
 #include "restore/job.h"
+#include "wal/pin.h"
 
 void restore_job_free(struct restore_job **job)
 {
@@ -259,10 +260,11 @@ int restore_prepare(const struct restore_request *q, struct restore_plan *plan, 
 
 /* Keeps retention from removing the backup while it is read. A repository that cannot be written
  * to from here is no reason not to restore. */
-static void pin(const struct restore_plan *plan, struct lease **lease, struct stop *lost)
+static void pin(const struct restore_plan *plan, struct lease **lease, char set[LABEL_SIZE + 1],
+                struct stop *lost)
 {
     struct err err = {0};
-    char set[LABEL_SIZE + 1], host[256] = "";
+    char host[256] = "";
     struct lease_terms terms = {
         .id = {plan->backup.system_id, plan->backup.pg_version / 10000, plan->backup.timeline},
         .base = plan->label,
@@ -274,6 +276,38 @@ static void pin(const struct restore_plan *plan, struct lease **lease, struct st
     if (label_make(set, SET_RESTORE, clock_now_us(), &err) != 0 ||
         lease_take(lease, plan->job->repo, set, &terms, lost, &err) != 0)
         log_debug("the backup is not pinned while it is restored: %s", err.msg);
+}
+
+/* Only now, when the lease is there: who expires it later sees the lease. */
+static int still_there(const struct restore_plan *plan, struct err *err)
+{
+    bool expired;
+
+    TRY(expired_seen(plan->job->repo, plan->label, &expired, err));
+    if (!expired)
+        return 0;
+    return err_set(err, ERR_NOT_FOUND,
+                   "backup %s was expired since it was chosen; \"pgbr hold %s\" brings it back if "
+                   "all of it is still there",
+                   plan->label, plan->label);
+}
+
+/* A lease that is left to age keeps the backup and its WAL for the recovery that follows. */
+static void leave_pinned(const struct restore_request *q, const struct restore_plan *plan,
+                         struct lease **lease, const char *set)
+{
+    struct pin note = {
+        .id = {plan->backup.system_id, plan->backup.pg_version / 10000, plan->backup.timeline},
+        .made_us = clock_now_us(),
+    };
+
+    if (*lease == NULL)
+        return;
+    lease_drop(lease);
+    snprintf(note.repo, sizeof note.repo, "%s", repo_name(plan->job->repo));
+    snprintf(note.set, sizeof note.set, "%s", set);
+    snprintf(note.base, sizeof note.base, "%s", plan->label);
+    pin_remember(q->config->state_dir, q->cluster->name, plan->data_dir, &note);
 }
 
 static int fetch(const struct restore_request *q, struct restore_plan *plan,
@@ -435,6 +469,7 @@ int restore_run(const struct restore_request *q, struct restore_plan *plan, stru
     struct lease *lease = NULL;
     struct stop lost = {0};
     struct err ignored = {0};
+    char set[LABEL_SIZE + 1] = "";
     size_t told = plan->notes.len;
     int result;
 
@@ -443,14 +478,13 @@ int restore_run(const struct restore_request *q, struct restore_plan *plan, stru
         atomic_store(&q->progress->bytes_total, plan->bytes);
         atomic_store(&q->progress->files_total, plan->files);
     }
-    pin(plan, &lease, &lost);
-    result = restore(q, plan, err);
+    pin(plan, &lease, set, &lost);
+    result = still_there(plan, err) == 0 ? restore(q, plan, err) : -1;
     if (q->progress != NULL)
         progress_end(q->progress);
-    /* A lease that is left to age keeps the backup's WAL for the recovery that follows. */
     crash_point("restore-over");
     if (result == 0)
-        lease_drop(&lease);
+        leave_pinned(q, plan, &lease, set);
     else if (lease != NULL && lease_release(&lease, &ignored) != 0)
         log_debug("the lease of this restore could not be released: %s", ignored.msg);
     log_notes(&plan->notes, told);

@@ -17,6 +17,7 @@
 #include "wal/ask.h"
 #include "wal/left.h"
 #include "wal/local.h"
+#include "wal/pin.h"
 #include "wal/prefetch.h"
 
 enum { GET_THREADS = 2, PAUSE_MIN_MS = 250, PAUSE_MAX_MS = 10000 };
@@ -128,6 +129,7 @@ static int fetch(struct call *k, struct err *err)
         pause = MIN_OF(pause * 2, (unsigned)PAUSE_MAX_MS);
         TRY(reopen(k->c, k->cluster, k->repo, &k->repos, err));
     }
+    pin_renew(k->c->state_dir, k->cluster->name, &k->repos);
     return 0;
 }
 

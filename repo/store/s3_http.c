@@ -2,7 +2,6 @@
 #include "repo/store/s3_http.h"
 
 #include <pthread.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -42,117 +41,6 @@ struct exchange {
     int64_t stop_seen_us;
     char message[CURL_ERROR_SIZE];
 };
-
-void http_answer_free(struct http_answer *a)
-{
-    buf_free(&a->text);
-    *a = (struct http_answer){0};
-}
-
-/* ---- headers ---- */
-
-static bool is_header(const char *line, const char *name)
-{
-    size_t len = strlen(name);
-    return strncasecmp(line, name, len) == 0 && line[len] == ':';
-}
-
-static void header_text(char *dst, size_t size, const char *value)
-{
-    size_t n = 0;
-
-    for (; *value > ' ' && *value < 127 && n + 1 < size; value++)
-        dst[n++] = *value;
-    dst[n] = '\0';
-}
-
-static bool read_number(const char **p, uint64_t *out)
-{
-    char *end;
-
-    if (**p < '0' || **p > '9' || strspn(*p, "0123456789") > 19)
-        return false;
-    *out = strtoull(*p, &end, 10);
-    *p = end;
-    return true;
-}
-
-/* "bytes 0-99/1234", or with a 416 "bytes" and an asterisk for the range. */
-static void content_range(struct http_answer *a, const char *value)
-{
-    uint64_t first = 0, last, size;
-
-    if (strncasecmp(value, "bytes", 5) != 0)
-        return;
-    value += 5 + strspn(value + 5, " ");
-    if (*value == '*')
-        value++;
-    else if (!read_number(&value, &first) || *value++ != '-' || !read_number(&value, &last))
-        return;
-    if (*value++ != '/' || !read_number(&value, &size))
-        return;
-    a->first = first;
-    a->size = size;
-    a->has_size = true;
-}
-
-/* "Sun, 06 Nov 1994 08:49:37 GMT" */
-static int64_t http_date(const char *value)
-{
-    static const char months[] = "JanFebMarAprMayJunJulAugSepOctNovDec";
-    struct tm tm = {0};
-    char month[4];
-    const char *at;
-
-    if (sscanf(value, "%*3s, %2d %3s %4d %2d:%2d:%2d GMT", &tm.tm_mday, month, &tm.tm_year,
-               &tm.tm_hour, &tm.tm_min, &tm.tm_sec) != 6)
-        return 0;
-    at = strstr(months, month);
-    if (at == NULL || strlen(month) != 3 || (at - months) % 3 != 0)
-        return 0;
-    tm.tm_mon = (int)((at - months) / 3);
-    tm.tm_year -= 1900;
-    return (int64_t)timegm(&tm) * 1000000;
-}
-
-/* A new status line begins the answer anew: what came before was "100 Continue". */
-static void status_line(struct http_answer *a, const char *line)
-{
-    const char *space = strchr(line, ' ');
-
-    *a = (struct http_answer){.text = a->text};
-    a->status = space != NULL ? strtol(space, NULL, 10) : 0;
-}
-
-void http_header(struct http_answer *a, const char *line, size_t len)
-{
-    char text[512], *value;
-
-    snprintf(text, sizeof text, "%.*s", (int)MIN_OF(len, sizeof text - 1), line);
-    text[strcspn(text, "\r\n")] = '\0';
-    if (strncmp(text, "HTTP/", 5) == 0) {
-        status_line(a, text);
-        return;
-    }
-    value = strchr(text, ':');
-    if (value == NULL)
-        return;
-    value += 1 + strspn(value + 1, " \t");
-    if (is_header(text, "content-range")) {
-        content_range(a, value);
-    } else if (is_header(text, "content-length") && a->status == 200) {
-        const char *p = value;
-        a->has_size = read_number(&p, &a->size);
-    } else if (is_header(text, "date")) {
-        a->date_us = http_date(value);
-    } else if (is_header(text, "last-modified")) {
-        a->modified_us = http_date(value);
-    } else if (is_header(text, "x-amz-bucket-region")) {
-        header_text(a->region, sizeof a->region, value);
-    } else if (is_header(text, "x-amz-request-id")) {
-        header_text(a->request_id, sizeof a->request_id, value);
-    }
-}
 
 static size_t on_header(char *line, size_t size, size_t n, void *ctx)
 {
@@ -232,15 +120,6 @@ static size_t on_read(char *to, size_t size, size_t n, void *ctx)
     return len;
 }
 
-/* When a kept connection turns out to be closed, libcurl would send the request again by itself. The
- * first one may have arrived, and a create-only PUT would then meet its own object without knowing
- * it: so whoever repeats a request is the one who remembers that (see s3_answer.uncertain). */
-static int on_seek(void *ctx, curl_off_t offset, int origin)
-{
-    (void)ctx, (void)offset, (void)origin;
-    return CURL_SEEKFUNC_FAIL;
-}
-
 static int on_progress(void *ctx, curl_off_t a, curl_off_t b, curl_off_t c, curl_off_t d)
 {
     struct exchange *x = ctx;
@@ -304,6 +183,8 @@ static void set_callbacks(struct exchange *x, CURL *h)
     lib->curl_easy_setopt(h, CURLOPT_XFERINFODATA, x);
 }
 
+/* There is no way to rewind, on purpose: when a kept connection breaks, libcurl would send the body
+ * a second time without a word, and a PUT that took effect already would look like another's. */
 static void set_request(struct exchange *x, CURL *h, struct curl_slist *headers)
 {
     const struct s3_lib *lib = x->pool->lib;
@@ -316,7 +197,6 @@ static void set_request(struct exchange *x, CURL *h, struct curl_slist *headers)
         lib->curl_easy_setopt(h, CURLOPT_INFILESIZE_LARGE, (curl_off_t)r->body_len);
         lib->curl_easy_setopt(h, CURLOPT_READFUNCTION, on_read);
         lib->curl_easy_setopt(h, CURLOPT_READDATA, x);
-        lib->curl_easy_setopt(h, CURLOPT_SEEKFUNCTION, on_seek);
     }
     if (strcmp(r->method, "HEAD") == 0)
         lib->curl_easy_setopt(h, CURLOPT_NOBODY, 1L); /* or it would wait for a body */
@@ -334,12 +214,29 @@ static struct curl_slist *header_list(const struct s3_lib *lib, const struct htt
     return list;
 }
 
+/* Certificates go wrong in few ways; each has its own cure. */
 static int certificate(const struct exchange *x, struct err *err)
 {
-    return err_set(err, ERR_FAILED,
-                   "the server's certificate is refused: %s (a private authority is named with "
-                   "\"storage_ca_file\"; the name in the certificate must be that of the endpoint)",
-                   x->message);
+    static const struct {
+        const char *part, *advice;
+    } ways[] = {
+        {"expired", "the server needs a new one, unless this host's clock is ahead"},
+        {"not yet valid", "this host's clock is behind, or the server's certificate is too new"},
+        {"subject name",
+         "the server's certificate is for other names than \"s3_endpoint\"; in host "
+         "style it must be for the bucket's too: see \"s3_uri_style\""},
+        {"issuer", "a private authority is named with \"storage_ca_file\""},
+        {"self", "a private authority is named with \"storage_ca_file\""},
+    };
+    const char *advice = "see \"storage_ca_file\"";
+
+    for (size_t i = 0; i < LENGTH(ways); i++)
+        if (strstr(x->message, ways[i].part) != NULL) {
+            advice = ways[i].advice;
+            break;
+        }
+    return err_set(err, ERR_FAILED, "the server's certificate is refused: %s (%s)", x->message,
+                   advice);
 }
 
 static int judge(const struct exchange *x, CURLcode code, struct err *err)
@@ -356,6 +253,13 @@ static int judge(const struct exchange *x, CURLcode code, struct err *err)
         return certificate(x, err);
     case CURLE_SSL_CACERT_BADFILE:
         return err_set(err, ERR_CONFIG, "\"storage_ca_file\" or \"storage_ca_path\": %s", what);
+    case CURLE_SSL_CONNECT_ERROR:
+        if (strstr(what, "wrong version number") != NULL)
+            return err_set(err, ERR_CONFIG,
+                           "what listens there does not speak TLS: see "
+                           "\"s3_endpoint\" and \"storage_port\" (%s)",
+                           what);
+        return err_set(err, ERR_UNREACHABLE, "%s", what);
     case CURLE_ABORTED_BY_CALLBACK:
         return err_set(err, ERR_INTERRUPTED, "interrupted during a transfer");
     case CURLE_URL_MALFORMAT:

@@ -11,7 +11,6 @@
 
 #include "base/clock.h"
 #include "base/crypt.h"
-#include "base/hash.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "repo/store/s3_form.h"
@@ -100,16 +99,11 @@ static void make_url(const struct s3 *s, struct draft *d)
 static void make_payload(struct s3 *s, struct draft *d)
 {
     const struct s3_call *c = d->call;
-    uint8_t crc[4];
-    uint32_t v;
 
     if (c->checksum != NULL) {
         buf_adds(&d->checksum, c->checksum);
     } else if (s->tls && c->body_len >= CHECKSUM_MIN && s3_prove_checksum(s)) {
-        v = crc32c(0, c->body, c->body_len);
-        for (int i = 0; i < 4; i++)
-            crc[i] = (uint8_t)(v >> (24 - 8 * i));
-        s3_base64(&d->checksum, crc, sizeof crc);
+        s3_crc32c(&d->checksum, c->body, c->body_len);
     }
     if (d->checksum.len != 0 && s->tls)
         snprintf(d->payload, sizeof d->payload, "UNSIGNED-PAYLOAD");
@@ -345,6 +339,10 @@ static enum s3_verdict attempt(struct s3 *s, struct draft *d, bool fresh, struct
 /* The operators of a store find a request by its id. */
 static int failed(const struct s3 *s, const struct s3_answer *a, struct err *err)
 {
+    if (strstr(err->msg, "resolve host") != NULL && s->bucket_path[0] == '\0')
+        err_context(err,
+                    "the bucket is part of the host's name (\"s3_uri_style: path\" would put it "
+                    "into the path)");
     if (a->http.request_id[0] != '\0' && err->code != ERR_NOT_FOUND && err->code != ERR_EXISTS)
         log_debug("%s: request id %s", s->store.where, a->http.request_id);
     return -1;

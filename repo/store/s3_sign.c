@@ -101,6 +101,15 @@ void s3_base64(struct buf *out, const void *data, size_t len)
     }
 }
 
+void s3_crc32c(struct buf *out, const void *data, size_t len)
+{
+    uint32_t crc = crc32c(0, data, len);
+    const uint8_t bytes[] = {(uint8_t)(crc >> 24), (uint8_t)(crc >> 16), (uint8_t)(crc >> 8),
+                             (uint8_t)crc};
+
+    s3_base64(out, bytes, sizeof bytes);
+}
+
 /* Without spaces around it; runs of them inside count as one. */
 static void add_trimmed(struct buf *out, const char *value)
 {

@@ -48,6 +48,8 @@ void s3_date(int64_t us, char out[S3_DATE_TEXT]);                   /* "20130524
 void s3_hash(const void *data, size_t len, char out[S3_HASH_TEXT]); /* hex SHA-256 */
 void s3_base64(struct buf *out, const void *data, size_t len);
 
+void s3_crc32c(struct buf *out, const void *data, size_t len); /* base64, as in the header */
+
 /* The text that is hashed into the signature, for tests and for comparing with a server's. */
 void s3_canonical(struct buf *out, const struct s3_request_text *r);
 /* The value of the Authorization header. */

@@ -25,15 +25,15 @@ round_backup() {
     backup_again
 }
 round_push() {
-    local away=0
-    roll 2
-    if [ "$rolled" -eq 1 ]; then # the optional repository is away for a while
-        mv "$work/far" "$work/far.away"
-        away=1
-    fi
-    kill_pushes 2
+    local how
+    roll 3
+    how=$rolled
+    # for a while the optional repository is away, and gets what it missed when it is back
+    [ "$how" -eq 0 ] || mv "$work/far" "$work/far.away"
+    [ "$how" -eq 2 ] || kill_pushes 2
     mark
-    [ "$away" -eq 0 ] || mv "$work/far.away" "$work/far"
+    [ "$how" -eq 0 ] || mv "$work/far.away" "$work/far"
+    [ "$how" -ne 2 ] || kill_pushes 2
     mark
     wait_for 100 pushes_were_killed
 }

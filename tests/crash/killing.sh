@@ -232,6 +232,8 @@ repository_new() {
     touch "$work/push/closed"
     sleep 0.2 # a push that is under way
     rm -rf "$work/repo" "$work/far"
+    roll 2
+    [ "$rolled" -eq 0 ] || rm -f "$work"/state/catalog.db* # which is made by init too
     : >"$work/push/acked" && : >"$work/listed" && : >"$work/reported"
     epoch=$((epoch + 1))
     if [ $((epoch % 3)) -eq 0 ]; then cat "$work/plain.yml"; else cat "$work/encrypted.yml"; fi >"$config"

@@ -26,19 +26,63 @@ told() { # NAME REGEX
     grep -qE "$2" "log/$1.log"
 }
 
+# As a cluster manager leaves it: settings of a member that a copy must not follow.
+as_member() {
+    cluster_config main "primary_conninfo = 'host=/nowhere'" "primary_slot_name = 'gone'" \
+        "recovery_target_timeline = 'latest'" "port = 1"
+}
+of() { # NAME COMMAND...: as on the host of that cluster
+    local name=$1
+    shift
+    sed "s|^state_dir: .*|state_dir: $work/state.$name|; s|^    data: .*|    data: $work/$name|
+        s|^    connection: .*|    connection: \"$(connection "$name")\"|" "$config" >"$name.yml"
+    chmod 600 "$name.yml"
+    [ "$run_as" = "$(id -un)" ] || chown "$run_as" "$name.yml"
+    as_owner "$PGBR" -c "$work/$name.yml" "$@"
+}
+
+# What both sides of the split leave in the archive.
+both_sides() { # SEGMENT
+    local segment=$1
+    ok 'the new primary is backed up' of next backup main --json
+    like "$out" '"timeline": 2,' 'on its timeline'
+    sql stays "select pg_promote()" >/dev/null
+    of stays check main >stays.out 2>&1 || true
+    like "$(cat stays.out)" 'PostgreSQL 15[.][0-9]+, timeline 3' \
+        'right after a promotion the timeline is known, whatever the control file still says'
+    wait_for 30 archived "$segment.partial"
+    ok 'both files of the old segment are fetched' pgbr archive-get main "$segment" "$work/state/full"
+    ok 'the partial one too' pgbr archive-get main "$segment.partial" "$work/state/partial"
+    fails 1 . 'they are two files' cmp state/full state/partial
+    ok 'a history file is fetched like WAL' pgbr archive-get main 00000002.history "$work/state/history"
+    is "$(cut -f1 state/history)" 1 'and says where the timeline came from'
+    as_owner mkdir other
+    as_owner cp "state/partial" "other/$segment"
+    fails 1 'stored already with other content' 'the same name with other content is refused' \
+        of next archive-push main "$work/other/$segment"
+    as_owner cp "state/full" "other/$segment"
+    ok 'from whoever, with equal content it succeeds' of next archive-push main "$work/other/$segment"
+    cluster_stop main
+    ok 'a stopped server archives, by an absolute path' pgbr archive-push main "$work/main/pg_wal/$segment"
+    ok 'and by a relative one' as_owner sh -c "cd main && '$PGBR' -c '$config' archive-push main pg_wal/$segment"
+    cluster_start main
+}
+
 split() { # VERSION
     local v=$1 segment
     cluster_init main "$v" --wal-segsize=1
+    as_member
     cluster_start main
     write_config --cluster "archive_get_timeout: 1s" main
     pgbr init main
     archive_on main
     sql main "create table t (n text)" "insert into t values ('a')"
     pgbr backup main
+    sql main "select pg_create_physical_replication_slot('gone')" >/dev/null
     cluster_standby next main
     cluster_stop main
     copy_of_main follower
-    copy_of_main streamer "primary_conninfo = '$(connection next)'"
+    copy_of_main streamer "primary_conninfo = '$(connection next)'" "primary_slot_name = ''"
     copy_of_main stays "recovery_target_timeline = '1'"
     copy_of_main current
     cluster_start main
@@ -76,13 +120,15 @@ split() { # VERSION
         --target-timeline 1 --target-action promote
     restore_start copy
     is "$(rows copy)" 'a b lost more' "$v: with everything that was on it"
+    is "$(sql copy 'show archive_mode')" off "$v: and archives nothing"
     ok "$v: and the new one" pgbr restore main --data-dir "$work/copy2" --target-action promote
     restore_start copy2
     is "$(rows copy2)" 'a b won' "$v: with what is on that"
+    [ "$v" != 15 ] || both_sides "$segment"
     for name in copy copy2 current stays follower streamer next main; do
         cluster_stop "$name" immediate
     done
-    rm -rf copy copy2 current stays follower streamer next main repo state
+    rm -rf copy copy2 current stays follower streamer next main repo state state.* other
 }
 for v in ${VERSIONS:-13 14 15 16 17 18}; do split "$v"; done
 done_testing

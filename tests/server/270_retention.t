@@ -64,6 +64,7 @@ ok 'a hold' pgbr hold "$second" --note 'end of year'
 fails 1 'held already' 'once' pgbr hold "$second"
 fails 2 'has passed' 'not into the past' pgbr hold "$third" --until '2020-01-01'
 backup 4
+fourth=$label
 backup 5
 fifth=$label
 ok 'list tells of the hold' pgbr list main
@@ -83,10 +84,28 @@ ok 'verify finds nothing' pgbr verify main
 ok 'the hold is taken away' pgbr unhold main "$second"
 fails 1 'not held' 'once' pgbr unhold "$second"
 
+# ---- a restored cluster keeps its backup from expiry until its recovery is over
+rm -rf repo/main/lease state/main.*.pin
+ok 'a restore of the older one' pgbr restore main --set "$fourth" --data-dir "$work/copy"
+pin=$(find state -name 'main.*.pin')
+lease=$(find repo/main/lease -name '*-R-*')
+ok 'leaves a lease and a note of it' test -s "$pin" -a -s "$lease"
+as_owner touch -d '20 minutes ago' "$pin" "$lease"
+write_config --local "retention_full: 1" main
+ok 'an expirer comes' pgbr expire main
+like "$out" "gone +backup $second" 'it tells what went'
+like "$out" "hidden +backup $fourth" 'the restored one is only hidden'
+restore_start copy
+is "$(sql copy 'select count(*) from t')" 5 'so recovery gets all WAL behind it'
+ok 'and tells that it still goes on' test "$(stat -c %Y "$lease")" -gt $(($(date +%s) - 600))
+forget_copy
+ok 'it was hidden, not lost' pgbr hold main "$fourth"
+ok 'and is no longer held' pgbr unhold main "$fourth"
+write_config --local "retention_full: 2" main
+
 # ---- the restores of before are over when their leases are old: here they are taken away
 rm -rf repo/main/lease
 ok 'expire by hand' pgbr expire main
-like "$out" "gone +backup $second" 'tells what went'
 is "$(labels | wc -l)" 2 'two are left'
 ok 'again: nothing to do' pgbr expire main --json
 like "$out" '"packs": 0' 'as the numbers say'

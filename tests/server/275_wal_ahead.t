@@ -1,15 +1,11 @@
 #!/bin/bash
 # Working ahead, for repositories behind a network: one archive-push also pushes the segments that
 # wait behind its own, archive-get leaves a process behind that fetches the next ones. Here a local
-# repository is made slow: each file that is opened there costs 50 ms.
+# repository is made slow: each file that is opened there costs 50 ms or more.
 . "${0%/*}/../lib/pgbr.sh"
 
 cc -std=gnu17 -shared -fPIC -o "$work/slow.so" "$top/tests/server/slow_opens.c"
-slow() { # CONFIG COMMAND...: the command with a network between it and the repository
-    local of=$1
-    shift
-    as_owner env LD_PRELOAD="$work/slow.so" SLOW_DIR="$work/repo" SLOW_MS=50 "$PGBR" -c "$of" "$@"
-}
+slow="LD_PRELOAD=$work/slow.so SLOW_DIR=$work/repo SLOW_MS=${SLOW_MS:-80}" # before a command
 now_ms() {
     date +%s%3N
 }
@@ -108,13 +104,10 @@ fails 1 '' 'what was not pushed is not confirmed' pushed_before "${names[20]}"
 rm main/pg_wal/0000000100000FFF00000001 main/pg_wal/archive_status/0000000100000FFF00000001.ready
 
 # ---- push: speed
-begin=$(now_ms)
-for name in "${names[@]:0:3}"; do (cd main && slow "$plain" archive-push main "pg_wal/$name"); done
-diag "re-push of one, without: $((($(now_ms) - begin) / 3)) ms"
 archives_all() { # CONFIG: how long PostgreSQL takes to archive what waits, in ms
     local begin
     begin=$(now_ms)
-    sql main "alter system set archive_command = 'LD_PRELOAD=$work/slow.so SLOW_DIR=$work/repo SLOW_MS=50 $PGBR -c $1 archive-push main %p'" \
+    sql main "alter system set archive_command = '$slow $PGBR -c $1 archive-push main %p'" \
         "select pg_reload_conf()" >/dev/null
     sql main "select pg_switch_wal()" >/dev/null
     wait_for 120 nothing_waits
@@ -124,7 +117,10 @@ archives_all() { # CONFIG: how long PostgreSQL takes to archive what waits, in m
 nothing_waits() {
     [ -z "$(waiting)" ]
 }
-archives_all "$plain"
+sql main "alter system set archive_command = '$(archive_command main)'" "select pg_reload_conf()"
+wait_for 120 nothing_waits
+pgbr backup main
+sql main "alter system set archive_command = 'false'" "select pg_reload_conf()"
 segments 36
 archives_all "$plain"
 alone=$took
@@ -141,7 +137,7 @@ recovers() { # CONFIG: how long recovery of all that takes, in ms; the spool's p
     local begin
     rm -rf copy
     pgbr -c "$1" restore main --data-dir "$work/copy" --target-action promote
-    sed -i "s|restore_command = '|&LD_PRELOAD=$work/slow.so SLOW_DIR=$work/repo SLOW_MS=50 |" \
+    sed -i "s|restore_command = '|&$slow |" \
         copy/postgresql.auto.conf
     begin=$(now_ms)
     restore_start copy
@@ -160,4 +156,76 @@ spool_is_gone() {
     [ -z "$(ls state/spool)" ]
 }
 ok 'afterwards the spool is removed' wait_for 10 spool_is_gone
+fetching() { # processes that fetch ahead, of this test
+    local pid
+    for pid in $(pgrep -f "^$PGBR .*archive-get" || true); do
+        [ "$(readlink "/proc/$pid/cwd")" = / ] && echo "$pid"
+    done
+    true
+}
+nobody_fetches() {
+    [ -z "$(fetching)" ]
+}
+ok 'and nothing runs' wait_for 10 nobody_fetches
+
+# ---- get: what may happen on the way
+prepare() { # NAME: a recovery over the slow network
+    rm -rf "$1"
+    pgbr restore main --data-dir "$work/$1" --target-action promote
+    sed -i "s|restore_command = '|&$slow |" \
+        "$1/postgresql.auto.conf"
+    cluster_config "$1" "hot_standby = off"
+}
+begin_recovery() { # NAME: starts it, and does not wait
+    as_owner "$(cluster_bin "$1")/pg_ctl" -D "$work/$1" -l "$work/log/$1.log" -W start \
+        -o "-p $(port "$1") -k $work/sock -c listen_addresses=''"
+}
+somebody_fetches() {
+    [ -n "$(fetching)" ]
+}
+prepare killed
+begin_recovery killed
+killed=0
+while ! sql killed 'select 1' >/dev/null 2>&1 && [ "$killed" -lt 200 ]; do
+    for pid in $(fetching); do
+        if kill -KILL "$pid"; then killed=$((killed + 1)); fi
+    done
+    sleep 0.1
+done
+diag "killed $killed processes that fetched ahead"
+ok 'some were killed' test "$killed" -gt 2
+wait_for 60 recovery_over killed
+is "$(sql killed "select count(*) from $last")" 500 'recovery does not mind'
+cluster_stop killed
+wait_for 10 nobody_fetches
+
+prepare stopped
+begin_recovery stopped
+wait_for 20 somebody_fetches
+pid=$(fetching | head -1)
+is "$(find "/proc/$pid/fd" -lname "$work/stopped*" -o -lname 'pipe:*' -o -lname "$work/log/*" | wc -l)" 0 \
+    'what fetches ahead holds no files, pipes or logs of the server'
+is "$(ps -o sid= -p "$pid" | tr -d ' ')" "$(ps -o pgid= -p "$pid" | tr -d ' ')" 'in a session of its own'
+isnt "$(ps -o pgid= -p "$pid" | tr -d ' ')" \
+    "$(ps -o pgid= -p "$(head -1 stopped/postmaster.pid)" | tr -d ' ')" "not the server's"
+begin=$SECONDS
+ok 'a server is stopped while it recovers' cluster_stop stopped
+ok 'at once' test $((SECONDS - begin)) -le 5
+ok 'then nothing is fetched any more' wait_for 10 nobody_fetches
+ok 'nor kept' spool_is_gone
+
+# two at once, beside each other
+prepare stopped
+prepare killed
+begin_recovery stopped
+begin_recovery killed
+two_spools() {
+    [ "$(find state/spool -mindepth 1 -maxdepth 1 | wc -l)" = 2 ]
+}
+ok 'two recoveries have two spools' wait_for 20 two_spools
+wait_for 60 recovery_over stopped
+wait_for 60 recovery_over killed
+is "$(sql stopped "select count(*) from $last")" 500 'and both all they need'
+is "$(sql killed "select count(*) from $last")" 500 'each of them'
+ok 'which are removed' wait_for 10 spool_is_gone
 done_testing

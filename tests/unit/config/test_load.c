@@ -21,7 +21,7 @@ static int make_dir(void **state)
 
 static int remove_dir(void **state)
 {
-    static const char *const names[] = {"pgbr.yml", "secret"};
+    static const char *const names[] = {"pgbr.yml", "secret", "credentials"};
     (void)state;
 
     for (size_t i = 0; i < LENGTH(names); i++) {
@@ -112,6 +112,38 @@ static void the_example_of_the_documents_loads(void **state)
     assert_int_equal(c->n_repos, 2);
     assert_int_equal(c->n_clusters, 1);
     assert_int_equal(c->n_jobs, 3);
+}
+
+/* The two reference strategies, ready to use. */
+static void the_strategies_of_the_documents_load(void **state)
+{
+    static const struct {
+        const char *path;
+        enum config_repo_type type;
+        enum config_retention by;
+        unsigned keep;
+        size_t notes; /* "bundle: y" has one */
+    } files[] = {
+        {"docs/examples/local.yml", CONFIG_REPO_POSIX, CONFIG_RETENTION_COUNT, 2, 0},
+        {"docs/examples/minio.yml", CONFIG_REPO_S3, CONFIG_RETENTION_TIME, 14, 1},
+    };
+    (void)state;
+
+    for (size_t i = 0; i < LENGTH(files); i++) {
+        AUTO(config_free) struct config *c = NULL;
+        struct err err = {0};
+
+        OK(config_load(files[i].path, &c, &err), &err);
+        assert_int_equal(c->n_notes, files[i].notes);
+        assert_int_equal(c->n_repos, 1);
+        assert_int_equal(c->repos[0].type, files[i].type);
+        assert_int_equal(c->repos[0].retention_full_type, files[i].by);
+        assert_int_equal(c->repos[0].retention_full, files[i].keep);
+        assert_true(c->repos[0].expire_auto);
+        assert_true(c->repos[0].storage_verify_tls);
+        assert_int_equal(c->n_clusters, 1);
+        assert_true(c->n_jobs >= 2);
+    }
 }
 
 static struct repo_config repo_of(const char *keys)
@@ -258,6 +290,76 @@ static void s3_keys_are_found_in_the_same_ways(void **state)
     unsetenv("PGBR_S3_KEY");
 }
 
+static void keys_of(const char *more, enum err_code code, const char *key, const char *secret,
+                    const char *token)
+{
+    AUTO(mem_free)
+    char *text = xasprintf("type: s3, s3_bucket: b, s3_endpoint: e%s", more);
+    AUTO(repo_config_free) struct repo_config r = repo_of(text);
+    struct err err = {0};
+
+    if (code != ERR_NONE) {
+        FAILS(repo_config_s3_keys(&r, &err), &err, code);
+        return;
+    }
+    OK(repo_config_s3_keys(&r, &err), &err);
+    assert_string_equal(r.s3_key, key);
+    assert_string_equal(r.s3_key_secret, secret);
+    if (token == NULL)
+        assert_null(r.s3_token);
+    else
+        assert_string_equal(r.s3_token, token);
+}
+
+static void s3_keys_come_from_a_credentials_file(void **state)
+{
+    static const char content[] = "# who\n"
+                                  "[default]\n"
+                                  "aws_access_key_id = AKIA\n"
+                                  "aws_secret_access_key=a/b+c=\r\n"
+                                  "region = eu\n"
+                                  "[profile nightly]\n"
+                                  "  aws_access_key_id=N \n"
+                                  "; aws_session_token = no\n"
+                                  "aws_secret_access_key = S\n"
+                                  "aws_session_token = T==\n"
+                                  "[half]\n"
+                                  "aws_access_key_id = x";
+    const char *file = write_file("credentials", content, sizeof content - 1, 0600);
+    AUTO(mem_free) char *standard = xasprintf(", s3_credentials_file: %s", file);
+    AUTO(mem_free) char *nightly = xasprintf("%s, s3_profile: nightly", standard);
+    AUTO(mem_free) char *half = xasprintf("%s, s3_profile: half", standard);
+    AUTO(mem_free) char *none = xasprintf("%s, s3_profile: nobody", standard);
+
+    (void)state;
+    setenv("AWS_ACCESS_KEY_ID", "shell", 1); /* of whoever runs the test: does not count */
+    setenv("AWS_SECRET_ACCESS_KEY", "shell", 1);
+    setenv("AWS_SESSION_TOKEN", "shell", 1);
+    keys_of(standard, ERR_NONE, "AKIA", "a/b+c=", NULL);
+    keys_of(nightly, ERR_NONE, "N", "S", "T==");
+    keys_of(half, ERR_KEY, NULL, NULL, NULL);
+    keys_of(none, ERR_KEY, NULL, NULL, NULL);
+    keys_of(", s3_credentials_file: /nonexistent", ERR_NOT_FOUND, NULL, NULL, NULL);
+    unsetenv("AWS_ACCESS_KEY_ID");
+    unsetenv("AWS_SECRET_ACCESS_KEY");
+    unsetenv("AWS_SESSION_TOKEN");
+}
+
+static void s3_keys_of_the_shell_are_the_last_resort_and_all_or_none(void **state)
+{
+    (void)state;
+    setenv("AWS_ACCESS_KEY_ID", "K", 1);
+    keys_of("", ERR_KEY, NULL, NULL, NULL);
+    setenv("AWS_SECRET_ACCESS_KEY", "S", 1);
+    setenv("AWS_SESSION_TOKEN", "T", 1);
+    keys_of("", ERR_NONE, "K", "S", "T");
+    keys_of(", s3_key: a, s3_key_secret: b", ERR_NONE, "a", "b", NULL);
+    keys_of(", s3_key: a", ERR_KEY, NULL, NULL, NULL);
+    unsetenv("AWS_ACCESS_KEY_ID");
+    unsetenv("AWS_SECRET_ACCESS_KEY");
+    unsetenv("AWS_SESSION_TOKEN");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -265,6 +367,7 @@ int main(void)
         cmocka_unit_test(others_reading_a_secret_is_a_warning),
         cmocka_unit_test(a_host_finds_itself_in_an_inventory),
         cmocka_unit_test(the_example_of_the_documents_loads),
+        cmocka_unit_test(the_strategies_of_the_documents_load),
         cmocka_unit_test(the_repositorys_own_variable_wins),
         cmocka_unit_test(the_common_variable_is_the_last_resort),
         cmocka_unit_test(a_secret_file_is_read_without_its_line_end),
@@ -272,6 +375,8 @@ int main(void)
         cmocka_unit_test(a_secret_file_that_all_may_read_is_remembered),
         cmocka_unit_test(a_key_file_gives_way_to_the_own_variable_only),
         cmocka_unit_test(s3_keys_are_found_in_the_same_ways),
+        cmocka_unit_test(s3_keys_come_from_a_credentials_file),
+        cmocka_unit_test(s3_keys_of_the_shell_are_the_last_resort_and_all_or_none),
     };
     return cmocka_run_group_tests(tests, make_dir, remove_dir);
 }

@@ -2,8 +2,8 @@
  * expire_world.h - a repository with backups of past days, their packs and their WAL, for tests of
  * an expirer; the store's clock can be set ahead.
  *
- * Each backup has PACKS packs of its own; an incremental also needs pack 0 of its base. Segment n of
- * the WAL is from n * SEGMENT on; the backup that is made n-th starts in segment 10 * n.
+ * Each backup has PACKS packs of its own; an incremental also needs pack 0 of its base. Segment n
+ * of the WAL is from n * SEGMENT on; the backup that is made n-th starts in segment 10 * n.
  */
 #ifndef PGBR_TESTS_UNIT_REPO_EXPIRE_WORLD_H
 #define PGBR_TESTS_UNIT_REPO_EXPIRE_WORLD_H
@@ -117,9 +117,9 @@ static bool is_hidden(const struct world *w, const char *label)
 static void put_wal(const struct world *w, uint32_t timeline, unsigned segment, const char *suffix)
 {
     AUTO(mem_free)
-    char *key = xasprintf("main/wal/%016x-%d/%08X/%08X/%08X%08X%08X%s", SAMPLE_SYSTEM_ID,
-                          SAMPLE_MAJOR, timeline, segment / 256, timeline, segment / 256,
-                          segment % 256, suffix);
+    char *key =
+        xasprintf("main/wal/%016x-%d/%08X/%08X/%08X%08X%08X%s", SAMPLE_SYSTEM_ID, SAMPLE_MAJOR,
+                  timeline, segment / 256, timeline, segment / 256, segment % 256, suffix);
 
     OK(store_put(w->s.store, key, STORE_REPLACE, "wal", 3, &err), &err);
 }
@@ -127,9 +127,9 @@ static void put_wal(const struct world *w, uint32_t timeline, unsigned segment, 
 static bool has_wal(const struct world *w, uint32_t timeline, unsigned segment)
 {
     AUTO(mem_free)
-    char *key = xasprintf("main/wal/%016x-%d/%08X/%08X/%08X%08X%08X", SAMPLE_SYSTEM_ID,
-                          SAMPLE_MAJOR, timeline, segment / 256, timeline, segment / 256,
-                          segment % 256);
+    char *key =
+        xasprintf("main/wal/%016x-%d/%08X/%08X/%08X%08X%08X", SAMPLE_SYSTEM_ID, SAMPLE_MAJOR,
+                  timeline, segment / 256, timeline, segment / 256, segment % 256);
 
     return has(w, key);
 }
@@ -292,8 +292,7 @@ static bool is_gone(const struct world *w, const char *label)
 
 static struct expire_request request(const struct world *w, struct retention_policy policy)
 {
-    return (struct expire_request){
-        .repo = w->r, .policy = policy, .grace_us = 0, .resume_window_us = 3 * DAY};
+    return (struct expire_request){.repo = w->r, .policy = policy, .grace_us = 0};
 }
 
 static void run(const struct expire_request *q)

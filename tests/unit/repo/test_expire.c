@@ -1,5 +1,5 @@
-/* test_expire.c - what an expirer deletes, what it must not, and what others may be doing meanwhile.
- * Failing calls are in test_expire_faults.c, all interleavings in tests/model/. */
+/* test_expire.c - what an expirer deletes, what it must not, and what others may be doing
+ * meanwhile. Failing calls are in test_expire_faults.c, all interleavings in tests/model/. */
 #include "tests/unit/repo/expire_world.h"
 
 #include "repo/object.h"
@@ -239,8 +239,8 @@ static void grace_is_waited_for(void **state)
 
 /* ---- others at work ---- */
 
-static struct lease *leased(struct world *w, const char *set, const char *base,
-                            const char *adopted, uint64_t wal_lsn)
+static struct lease *leased(struct world *w, const char *set, const char *base, const char *adopted,
+                            uint64_t wal_lsn)
 {
     const struct lease_terms terms = {.id = identity,
                                       .base = base,

@@ -116,7 +116,7 @@ static void another_host_sees_all_terms(void **state)
     AUTO(world_end) struct world w = {0};
     AUTO(lease_drop) struct lease *l = NULL;
     const char *const adopted[] = {OLDER, OTHER};
-    struct lease_terms terms = {identity, BASE, adopted, 2, 0x2000028, "db1.example", 4711};
+    struct lease_terms terms = {identity, BASE, adopted, 2, "db1.example", 4711, 0x5000028};
     struct lease_seen *seen = NULL;
     struct err err = {0};
     size_t n;
@@ -130,10 +130,10 @@ static void another_host_sees_all_terms(void **state)
     assert_memory_equal(&seen->id, &identity, sizeof identity);
     assert_string_equal(seen->base, BASE);
     assert_int_equal(seen->n_adopted, 2);
-    assert_int_equal(seen->wal_lsn, 0x2000028);
     assert_string_equal(seen->adopted[0], OLDER);
     assert_string_equal(seen->adopted[1], OTHER);
     assert_string_equal(seen->host, "db1.example");
+    assert_true(seen->wal_lsn == 0x5000028);
     assert_true(seen->live);
     assert_false(seen->released);
     assert_in_range(seen->age_us, 0, 60 * 1000000);
@@ -146,7 +146,7 @@ static void new_terms_replace_the_old_ones(void **state)
     AUTO(world_end) struct world w = {0};
     AUTO(lease_drop) struct lease *l = NULL;
     const char *const adopted[] = {OLDER};
-    struct lease_terms more = {identity, NULL, adopted, 1, 0, "db1", 4711};
+    struct lease_terms more = {identity, NULL, adopted, 1, "db1", 4711, 0};
     struct lease_seen *seen = NULL;
     struct err err = {0};
     size_t n;
@@ -486,6 +486,30 @@ static void a_finally_fenced_lease_is_not_live(void **state)
     leases_free(&seen, n);
 }
 
+static void a_lease_that_was_left_is_renewed_by_a_touch(void **state)
+{
+    AUTO(world_end) struct world w = {0};
+    const struct lease_terms terms = {.id = IDENTITY, .base = BASE, .host = "db2"};
+    struct lease_seen *seen = NULL;
+    struct lease *l = NULL;
+    struct err err = {0};
+    size_t n;
+
+    (void)state;
+    world_begin(&w);
+    OK(lease_take(&l, w.repo, MINE, &terms, NULL, &err), &err);
+    OK(lease_release(&l, &err), &err);
+    OK(lease_touch(w.repo, MINE, &terms, &err), &err);
+    OK(lease_touch(w.repo, OTHER, &terms, &err), &err); /* there was none */
+    seen_all(w.repo, &seen, &n);
+    assert_int_equal(n, 2);
+    for (size_t i = 0; i < n; i++) {
+        assert_true(seen[i].live);
+        assert_string_equal(seen[i].base, BASE);
+    }
+    leases_free(&seen, n);
+}
+
 static void objects_that_are_no_leases_are_left_alone(void **state)
 {
     AUTO(world_end) struct world w = {0};
@@ -541,7 +565,7 @@ static void a_young_lease_that_cannot_be_read_stops_the_list(void **state)
 static void the_body_is_as_documented(void **state)
 {
     const char *const adopted[] = {OLDER};
-    struct lease_terms terms = {{0x0102030405060708, 15, 300}, BASE, adopted, 1, 0x102, "db", 5};
+    struct lease_terms terms = {{0x0102030405060708, 15, 300}, BASE, adopted, 1, "db", 5, 0x28};
     AUTO(buf_free) struct buf body = BUF_INIT;
     static const char expected[] = "\x01\x01\x02"
                                    "\x02\x02"
@@ -549,7 +573,7 @@ static void the_body_is_as_documented(void **state)
                                    "\x03\x08\x08\x07\x06\x05\x04\x03\x02\x01"
                                    "\x04\x01\x05"
                                    "\x05\x01\x0f"
-                                   "\x06\x08\x02\x01\0\0\0\0\0\0"
+                                   "\x06\x08\x28\x00\x00\x00\x00\x00\x00\x00"
                                    "\x07\x02\xac\x02"
                                    "\x09\x19" BASE "\x0b\x19" OLDER;
 
@@ -709,6 +733,12 @@ static void a_mark_says_when_and_why(void **state)
     OK(fence_final(w.repo, BASE, &err), &err);
     OK(mark_read(w.repo, name_fence_final(&key, "main", BASE), &m, &err), &err);
     assert_string_equal(m.reason, "");
+    assert_true(m.until_us == 0);
+    mark_free(&m);
+    OK(hold_mark(w.repo, BASE, "audit", 1893456000000000, &err), &err);
+    OK(mark_read(w.repo, name_hold(&key, "main", BASE), &m, &err), &err);
+    assert_string_equal(m.reason, "audit");
+    assert_true(m.until_us == 1893456000000000);
 }
 
 static void a_damaged_mark_counts_all_the_same(void **state)
@@ -799,6 +829,7 @@ int main(void)
         cmocka_unit_test(one_failed_renewal_is_made_up_for),
         cmocka_unit_test(age_is_told_by_the_clock_of_the_store),
         cmocka_unit_test(a_finally_fenced_lease_is_not_live),
+        cmocka_unit_test(a_lease_that_was_left_is_renewed_by_a_touch),
         cmocka_unit_test(objects_that_are_no_leases_are_left_alone),
         cmocka_unit_test(a_young_lease_that_cannot_be_read_stops_the_list),
         cmocka_unit_test(the_body_is_as_documented),

@@ -11,10 +11,10 @@
 #define DAY INT64_C(86400000000)
 #define NOW (INT64_C(20000) * DAY)
 enum { MAX = 12, SEGMENT = 16 << 20 };
-#define SEG(n) ((uint64_t)(n) * SEGMENT)
+#define SEG(n) ((uint64_t)(n)*SEGMENT)
 
-/* A backup in a table: its type, how many days ago it ended (tenths), its base (place in the table),
- * system, start (segment). */
+/* A backup in a table: its type, how many days ago it ended (tenths), its base (place in the
+ * table), system, start (segment). */
 struct row {
     char type;
     int tenths_ago;
@@ -23,9 +23,9 @@ struct row {
     bool held;
     int held_tenths; /* until so many tenths of a day from now; 0: without an end */
 };
-#define B(type, ago, base)                  \
-    {                                       \
-        type, ago, base, 0, 0, false, 0     \
+#define B(type, ago, base)              \
+    {                                   \
+        type, ago, base, 0, 0, false, 0 \
     }
 #define S(type, ago, base, system, segment)        \
     {                                              \
@@ -94,54 +94,98 @@ struct policy_case {
     struct row rows[MAX];
     const char *wanted; /* k kept, h held, e expired; in the order of the rows */
 };
-#define COUNT(n) {.full = (n)}
-#define DAYS(n) {.full_type = RETENTION_TIME, .full = (n)}
+#define COUNT(n)    \
+    {               \
+        .full = (n) \
+    }
+#define DAYS(n)                                  \
+    {                                            \
+        .full_type = RETENTION_TIME, .full = (n) \
+    }
 
 static const struct policy_case cases[] = {
     {"nothing configured keeps all", {0}, {B('F', 900, -1), B('I', 890, 0), B('F', 10, -1)}, "kkk"},
     {"fewer than wanted", COUNT(3), {B('F', 900, -1), B('F', 10, -1)}, "kk"},
     {"the newest by count", COUNT(2), {B('F', 30, -1), B('F', 20, -1), B('F', 10, -1)}, "ekk"},
-    {"by time, not by their order or label", COUNT(1),
-     {B('F', 10, -1), B('F', 30, -1), B('F', 20, -1)}, "kee"},
-    {"a chain goes with its full", COUNT(1),
-     {B('F', 50, -1), B('I', 45, 0), B('I', 40, 1), B('D', 35, 0), B('F', 30, -1), B('I', 25, 4)}, "eeeekk"},
-    {"a young increment of an old full goes with it", COUNT(1),
-     {B('F', 50, -1), B('F', 30, -1), B('I', 10, 0)}, "eke"},
+    {"by time, not by their order or label",
+     COUNT(1),
+     {B('F', 10, -1), B('F', 30, -1), B('F', 20, -1)},
+     "kee"},
+    {"a chain goes with its full",
+     COUNT(1),
+     {B('F', 50, -1), B('I', 45, 0), B('I', 40, 1), B('D', 35, 0), B('F', 30, -1), B('I', 25, 4)},
+     "eeeekk"},
+    {"a young increment of an old full goes with it",
+     COUNT(1),
+     {B('F', 50, -1), B('F', 30, -1), B('I', 10, 0)},
+     "eke"},
     {"days", DAYS(3), {B('F', 80, -1), B('F', 50, -1), B('F', 20, -1)}, "ekk"},
-    {"days: what covers the beginning stays, and no more", DAYS(3),
-     {B('F', 90, -1), B('I', 85, 0), B('F', 40, -1), B('I', 35, 2), B('F', 20, -1)}, "eekkk"},
+    {"days: what covers the beginning stays, and no more",
+     DAYS(3),
+     {B('F', 90, -1), B('I', 85, 0), B('F', 40, -1), B('I', 35, 2), B('F', 20, -1)},
+     "eekkk"},
     {"days: exactly as old covers", DAYS(3), {B('F', 40, -1), B('F', 30, -1)}, "ek"},
     {"days: just too young does not cover", DAYS(3), {B('F', 40, -1), B('F', 29, -1)}, "kk"},
     {"days: the last full stays, however old", DAYS(3), {B('F', 9000, -1)}, "k"},
-    {"days: after a long pause the newest stays", DAYS(3), {B('F', 9000, -1), B('F', 8000, -1)}, "ek"},
+    {"days: after a long pause the newest stays",
+     DAYS(3),
+     {B('F', 9000, -1), B('F', 8000, -1)},
+     "ek"},
     {"a future full does not count", COUNT(1), {B('F', 20, -1), B('F', -9000, -1)}, "kk"},
-    {"a future full does not count among two", COUNT(2),
-     {B('F', 40, -1), B('F', 30, -1), B('F', 20, -1), B('F', -20, -1), B('I', -10, 3)}, "ekkkk"},
+    {"a future full does not count among two",
+     COUNT(2),
+     {B('F', 40, -1), B('F', 30, -1), B('F', 20, -1), B('F', -20, -1), B('I', -10, 3)},
+     "ekkkk"},
     {"days: a future full covers nothing", DAYS(3), {B('F', 50, -1), B('F', -9000, -1)}, "kk"},
-    {"increments dated in the future go with their full", COUNT(1),
-     {B('F', 50, -1), B('I', -30, 0), B('F', 10, -1)}, "eek"},
-    {"systems are one row in time", COUNT(2),
-     {S('F', 40, -1, 1, 0), S('F', 30, -1, 1, 0), S('F', 20, -1, 2, 0)}, "ekk"},
-    {"a base of another system is none", COUNT(1),
-     {S('F', 40, -1, 1, 0), S('F', 20, -1, 2, 0), S('I', 10, 0, 2, 0)}, "ekk"},
-    {"differentials", {.full = 2, .diff = 1},
-     {B('F', 60, -1), B('D', 50, 0), B('I', 45, 1), B('D', 40, 0), B('I', 35, 3)}, "keekk"},
-    {"a newer full stands for a differential", {.full = 2, .diff = 1},
-     {B('F', 60, -1), B('D', 50, 0), B('I', 45, 0), B('F', 40, -1)}, "kekk"},
-    {"differentials never take a full", {.full = 5, .diff = 1},
-     {B('F', 60, -1), B('F', 50, -1), B('D', 40, 1)}, "kkk"},
-    {"differentials without a rule for fulls", {.diff = 1},
-     {B('F', 60, -1), B('D', 50, 0), B('D', 40, 0)}, "kek"},
-    {"a held full stays, its chain does not", COUNT(1),
-     {H('F', 50, -1, 1, 0, 0), B('I', 45, 0), B('F', 30, -1)}, "hek"},
-    {"a held increment stays without its full", COUNT(1),
-     {B('F', 50, -1), H('I', 45, 0, 0, 0, 0), B('F', 30, -1)}, "ehk"},
+    {"increments dated in the future go with their full",
+     COUNT(1),
+     {B('F', 50, -1), B('I', -30, 0), B('F', 10, -1)},
+     "eek"},
+    {"systems are one row in time",
+     COUNT(2),
+     {S('F', 40, -1, 1, 0), S('F', 30, -1, 1, 0), S('F', 20, -1, 2, 0)},
+     "ekk"},
+    {"a base of another system is none",
+     COUNT(1),
+     {S('F', 40, -1, 1, 0), S('F', 20, -1, 2, 0), S('I', 10, 0, 2, 0)},
+     "ekk"},
+    {"differentials",
+     {.full = 2, .diff = 1},
+     {B('F', 60, -1), B('D', 50, 0), B('I', 45, 1), B('D', 40, 0), B('I', 35, 3)},
+     "keekk"},
+    {"a newer full stands for a differential",
+     {.full = 2, .diff = 1},
+     {B('F', 60, -1), B('D', 50, 0), B('I', 45, 0), B('F', 40, -1)},
+     "kekk"},
+    {"differentials never take a full",
+     {.full = 5, .diff = 1},
+     {B('F', 60, -1), B('F', 50, -1), B('D', 40, 1)},
+     "kkk"},
+    {"differentials without a rule for fulls",
+     {.diff = 1},
+     {B('F', 60, -1), B('D', 50, 0), B('D', 40, 0)},
+     "kek"},
+    {"a held full stays, its chain does not",
+     COUNT(1),
+     {H('F', 50, -1, 1, 0, 0), B('I', 45, 0), B('F', 30, -1)},
+     "hek"},
+    {"a held increment stays without its full",
+     COUNT(1),
+     {B('F', 50, -1), H('I', 45, 0, 0, 0, 0), B('F', 30, -1)},
+     "ehk"},
     {"a hold that has ended", COUNT(1), {H('F', 50, -1, 1, 0, -1), B('F', 30, -1)}, "ek"},
     {"a hold with an end", COUNT(1), {H('F', 50, -1, 1, 0, 1), B('F', 30, -1)}, "hk"},
-    {"a held one among those that stay is none more", COUNT(2),
-     {B('F', 50, -1), H('F', 40, -1, 1, 0, 0), B('F', 30, -1)}, "ekk"},
-    {"a ring of bases is no chain", COUNT(1), {B('I', 50, 1), B('I', 40, 0), B('F', 30, -1)}, "eek"},
-    {"a ring younger than the full stays", COUNT(1), {B('I', 20, 1), B('I', 10, 0), B('F', 30, -1)},
+    {"a held one among those that stay is none more",
+     COUNT(2),
+     {B('F', 50, -1), H('F', 40, -1, 1, 0, 0), B('F', 30, -1)},
+     "ekk"},
+    {"a ring of bases is no chain",
+     COUNT(1),
+     {B('I', 50, 1), B('I', 40, 0), B('F', 30, -1)},
+     "eek"},
+    {"a ring younger than the full stays",
+     COUNT(1),
+     {B('I', 20, 1), B('I', 10, 0), B('F', 30, -1)},
      "kkk"},
 };
 
@@ -174,8 +218,7 @@ static void each_backup_is_told_why_and_what_stays_until_when(void **state)
         retention_judge(&cases[i].policy, NOW, b.items, b.n);
         for (size_t k = 0; k < b.n; k++) {
             assert_non_null(b.items[k].reason);
-            assert_true((b.items[k].until != NULL) ==
-                        (b.items[k].verdict != RETENTION_EXPIRE));
+            assert_true((b.items[k].until != NULL) == (b.items[k].verdict != RETENTION_EXPIRE));
         }
         retention_items_clear(b.items, b.n);
     }
@@ -253,25 +296,54 @@ static const struct wal_case {
     {"without a backup all stays", COUNT(9), {B('F', 0, -1)}, 0, 1, "++++++++++"},
     {"with one of another system only", COUNT(9), {S('F', 50, -1, 2, 5)}, 1, 1, "++++++++++"},
     {"what is before the only backup goes", COUNT(9), {S('F', 50, -1, 1, 5)}, 1, 1, "-----+++++"},
-    {"the smallest start counts, not the oldest backup", COUNT(9),
-     {S('F', 50, -1, 1, 6), S('F', 40, -1, 1, 3)}, 2, 1, "---+++++++"},
-    {"those that go do not count", COUNT(1), {S('F', 50, -1, 1, 2), S('F', 40, -1, 1, 5)}, 2, 1,
+    {"the smallest start counts, not the oldest backup",
+     COUNT(9),
+     {S('F', 50, -1, 1, 6), S('F', 40, -1, 1, 3)},
+     2,
+     1,
+     "---+++++++"},
+    {"those that go do not count",
+     COUNT(1),
+     {S('F', 50, -1, 1, 2), S('F', 40, -1, 1, 5)},
+     2,
+     1,
      "-----+++++"},
-    {"a held one keeps what it needs", COUNT(1),
-     {H('F', 50, -1, 1, 2, 0), S('F', 40, -1, 1, 5)}, 2, 1, "--+--+++++"},
-    {"with held ones only all stays", COUNT(1), {H('F', 50, -1, 1, 4, 0), S('F', 40, -1, 2, 5)}, 2,
-     1, "++++++++++"},
-    {"WAL of one full", {.archive = 1, .archive_type = BACKUP_FULL},
-     {S('F', 50, -1, 1, 1), S('I', 45, 0, 1, 3), S('F', 40, -1, 1, 5), S('I', 35, 2, 1, 7)}, 4, 1,
+    {"a held one keeps what it needs",
+     COUNT(1),
+     {H('F', 50, -1, 1, 2, 0), S('F', 40, -1, 1, 5)},
+     2,
+     1,
+     "--+--+++++"},
+    {"with held ones only all stays",
+     COUNT(1),
+     {H('F', 50, -1, 1, 4, 0), S('F', 40, -1, 2, 5)},
+     2,
+     1,
+     "++++++++++"},
+    {"WAL of one full",
+     {.archive = 1, .archive_type = BACKUP_FULL},
+     {S('F', 50, -1, 1, 1), S('I', 45, 0, 1, 3), S('F', 40, -1, 1, 5), S('I', 35, 2, 1, 7)},
+     4,
+     1,
      "-+-+-+++++"},
-    {"of one increment", {.archive = 1, .archive_type = BACKUP_INCR},
-     {S('F', 50, -1, 1, 1), S('I', 45, 0, 1, 3), S('F', 40, -1, 1, 5), S('I', 35, 2, 1, 7)}, 4, 1,
+    {"of one increment",
+     {.archive = 1, .archive_type = BACKUP_INCR},
+     {S('F', 50, -1, 1, 1), S('I', 45, 0, 1, 3), S('F', 40, -1, 1, 5), S('I', 35, 2, 1, 7)},
+     4,
+     1,
      "-+-+-+-+++"},
-    {"of two differentials, fulls among them", {.archive = 2, .archive_type = BACKUP_DIFF},
-     {S('F', 50, -1, 1, 1), S('D', 45, 0, 1, 3), S('I', 44, 1, 1, 4), S('F', 40, -1, 1, 6)}, 4, 1,
+    {"of two differentials, fulls among them",
+     {.archive = 2, .archive_type = BACKUP_DIFF},
+     {S('F', 50, -1, 1, 1), S('D', 45, 0, 1, 3), S('I', 44, 1, 1, 4), S('F', 40, -1, 1, 6)},
+     4,
+     1,
      "-+-+++++++"},
-    {"of more than there are", {.archive = 5, .archive_type = BACKUP_FULL},
-     {S('F', 50, -1, 1, 3), S('F', 40, -1, 1, 5)}, 2, 1, "---+++++++"},
+    {"of more than there are",
+     {.archive = 5, .archive_type = BACKUP_FULL},
+     {S('F', 50, -1, 1, 3), S('F', 40, -1, 1, 5)},
+     2,
+     1,
+     "---+++++++"},
 };
 
 static void the_policy_says_which_wal_goes(void **state)

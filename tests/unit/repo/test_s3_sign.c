@@ -214,6 +214,15 @@ static void base64_is_as_in_rfc_4648(void **state)
     }
 }
 
+static void a_checksum_is_written_as_in_its_header(void **state)
+{
+    AUTO(buf_free) struct buf got = BUF_INIT;
+
+    (void)state;
+    s3_crc32c(&got, "123456789", 9); /* 0xE3069283, see base/hash.h */
+    assert_string_equal(buf_text(&got), "4waSgw==");
+}
+
 static void dates_are_utc(void **state)
 {
     char text[S3_DATE_TEXT];
@@ -228,9 +237,13 @@ static void dates_are_utc(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(published_get_of_an_object), cmocka_unit_test(published_put_of_an_object),
-        cmocka_unit_test(published_get_of_a_bucket),  cmocka_unit_test(another_signer_agrees),
-        cmocka_unit_test(base64_is_as_in_rfc_4648),   cmocka_unit_test(dates_are_utc),
+        cmocka_unit_test(published_get_of_an_object),
+        cmocka_unit_test(published_put_of_an_object),
+        cmocka_unit_test(published_get_of_a_bucket),
+        cmocka_unit_test(another_signer_agrees),
+        cmocka_unit_test(base64_is_as_in_rfc_4648),
+        cmocka_unit_test(a_checksum_is_written_as_in_its_header),
+        cmocka_unit_test(dates_are_utc),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -150,6 +150,27 @@ static void a_damaged_state_file_is_ignored_and_made_anew(void **state)
     assert_int_equal(calls_to_open(&o), 1);
 }
 
+static void what_a_store_was_found_to_do_is_kept(void **state)
+{
+    struct repo_state s = {.proofs = {.proved_us = 5,
+                                      .create_only = STORE_PROVED,
+                                      .checksum = STORE_REFUTED}},
+                      read;
+    AUTO(buf_free) struct buf content = BUF_INIT;
+
+    (void)state;
+    state_format(&s, "s3://b", &content);
+    OK(state_parse(content.p, content.len, "s3://b", &read, &err), &err);
+    assert_int_equal(read.proofs.proved_us, 5);
+    assert_int_equal(read.proofs.create_only, STORE_PROVED);
+    assert_int_equal(read.proofs.checksum, STORE_REFUTED);
+    state_free(&read);
+    s.proofs.checksum = STORE_REFUTED + 1;
+    buf_clear(&content);
+    state_format(&s, "s3://b", &content);
+    FAILS(state_parse(content.p, content.len, "s3://b", &read, &err), &err, ERR_CORRUPT);
+}
+
 static void an_old_state_file_is_not_relied_on(void **state)
 {
     static const struct {
@@ -261,6 +282,7 @@ int main(void)
         REPO_TEST(a_key_that_may_not_be_kept_is_not_in_the_state_file),
         REPO_TEST(a_state_file_that_others_could_touch_is_ignored),
         REPO_TEST(a_damaged_state_file_is_ignored_and_made_anew),
+        cmocka_unit_test(what_a_store_was_found_to_do_is_kept),
         REPO_TEST(an_old_state_file_is_not_relied_on),
         REPO_TEST(a_repository_made_anew_at_the_same_place_is_noticed),
         REPO_TEST(a_plain_repository_made_anew_is_noticed_by_its_id),

@@ -1,0 +1,74 @@
+#!/bin/bash
+# An expirer is killed at each of its points: whatever is listed then is whole, nothing that stays is
+# touched, and the next run finishes what was begun.
+# shellcheck disable=SC2154
+. "${0%/*}/../lib/pgbr.sh"
+
+crashing=$work/bin/pgbr-crash
+cp "${CRASHING:-$top/build/crash/pgbr}" "$crashing"
+
+settings=(--local "retention_full: 2" --local "expire_auto: n" --local "resume_window: 1 s"
+    --local "lease_ttl: 3 s" --local "lease_heartbeat: 1 s" --local "pack_size: 256 KiB")
+cluster_init main 15 --wal-segsize=1
+cluster_start main
+write_config "${settings[@]}" main
+pgbr init main
+archive_on main
+
+labels() {
+    pgbr list main --json | sed '/"hidden": \[/,/\]/d' | grep -o '"label": "[^"]*' | cut -d'"' -f4 |
+        sort -u
+}
+
+# Four backups, of which the first is held, and one that was killed
+pgbr backup main
+pgbr hold main "$(labels)" --note 'kept'
+pgbr backup main
+as_owner env PGBR_CRASH_AT=backup-stored "$crashing" -c "$config" backup main || true
+wait_archived main
+pgbr backup main
+pgbr backup main
+cluster_stop main
+sleep 5 # the lease of the killed one is over, and nobody adopts it any more
+all=$(labels)
+stay=$(sed 2d <<<"$all")
+is "$(wc -l <<<"$all")" 4 'there are four backups'
+is "$(find repo/main/data -mindepth 1 -maxdepth 1 | wc -l)" 5 'and what a killed one left'
+cp -a repo whole
+
+expire() {
+    as_owner env "$@" "$crashing" -c "$config" expire main
+}
+# WAL behind the third backup, in one sum
+wal_that_stays() {
+    find repo/main/wal -type f | sort | tail -4 | xargs -d '\n' sha256sum | sha256sum
+}
+wal=$(wal_that_stays)
+expire PGBR_CRASH_LOG="$work/bin/points" >done.txt
+is "$(labels)" "$stay" 'not killed, it leaves the held one and the newest two'
+like "$(cat done.txt)" '1 interrupted backup,' 'and removes what the killed one left'
+files=$(find repo/main/backup repo/main/data repo/main/wal -type f | sort)
+
+# After a kill at this point, and after the next run.
+killed_at() {
+    local status=0 label now
+    rm -rf repo && cp -a whole repo
+    expire PGBR_CRASH_AT="$1" || status=$?
+    [ "$status" -eq 137 ] || { echo "$1 was not reached: $status" && return 1; }
+    now=$(labels)
+    for label in $stay; do grep -q "$label" <<<"$now" || { echo "$label is lost" && return 1; }; done
+    # a mark that was cut off counts all the same, but verify names it
+    pgbr verify main --deep || [[ $1 == posix-torn* ]] || return 1
+    rm -f repo/main/lease/*-G-* # as if it were old
+    pgbr expire main || return 1
+    [ "$(labels)" = "$stay" ] || return 1
+    [ "$(wal_that_stays)" = "$wal" ] || return 1
+    # what a killed one marked is left for a later run, so nothing but the same files may be there
+    [ "$(find repo/main/backup repo/main/data repo/main/wal -type f | sort)" = "$files" ]
+}
+points=$(sort bin/points | uniq -c)
+while read -r count point; do
+    ok "killed at $point" killed_at "$point"
+    [ "$count" -lt 2 ] || ok "killed at the last of $count $point" killed_at "$point:$count"
+done <<<"$points"
+done_testing
