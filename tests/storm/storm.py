@@ -231,9 +231,11 @@ class Storm:
                             self.problem(f"{name} was acknowledged with two contents")
 
     def impostor(self, host, rng):
-        """Another server under the same name pushes another content: refused, whatever happens."""
+        """Another server under the same name pushes another content: refused, whatever happens. Of a segment
+        that the newest backup needs, since one that no backup needs may be gone, and its name free."""
+        first = self.needed(self.listed()[-1:])
         with self.ledger:
-            names = [n for n in sorted(self.acked) if len(n) == 24][-3:]
+            names = [n for n in sorted(self.acked) if len(n) == 24 and n >= first][-3:]
         if not names:
             return
         name = rng.choice(names)
