@@ -65,7 +65,7 @@ bool keys_are_well(const struct keyed_repo *k)
 static const char *created(const struct key_slot *s, char out[40])
 {
     if (s->facts.created_us == 0)
-        return strcpy(out, "-");
+        return memcpy(out, "-", sizeof "-");
     return clock_format_utc(s->facts.created_us / 1000000 * 1000000, out);
 }
 

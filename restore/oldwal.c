@@ -213,15 +213,33 @@ static int save_what_is_missing(const struct oldwal_terms *t, int fd, const stru
 
 /* ---- setting it aside ---- */
 
-static char *aside_suffix(void)
+static bool aside_taken(const struct oldwal_terms *t, int datafd, int fd, const char *suffix)
+{
+    AUTO(mem_free) char *name = xasprintf("%s%s", WAL_ASIDE, suffix);
+    AUTO(mem_free) char *beside = NULL;
+
+    if (t->site->wal_link == NULL)
+        return fs_exists(datafd, name);
+    beside = xasprintf("%s.before-restore-%s", t->site->wal_link, suffix);
+    return fs_exists(AT_FDCWD, beside) || fs_exists(fd, name);
+}
+
+/* The second; two restores of one second get different ones. */
+static char *aside_suffix(const struct oldwal_terms *t, int datafd, int fd)
 {
     time_t now = time(NULL);
     struct tm tm;
     char text[32];
+    char *suffix;
 
     gmtime_r(&now, &tm);
     strftime(text, sizeof text, "%Y%m%dT%H%M%SZ", &tm);
-    return xstrdup(text);
+    suffix = xstrdup(text);
+    for (unsigned n = 2; aside_taken(t, datafd, fd, suffix); n++) {
+        free(suffix);
+        suffix = xasprintf("%s-%u", text, n);
+    }
+    return suffix;
 }
 
 /* For a pg_wal that cannot be renamed (the root of a file system): into a directory of its own. */
@@ -245,7 +263,7 @@ static int set_aside(const struct oldwal_terms *t, int datafd, int fd, const str
                      char **where, struct err *err)
 {
     const char *data = t->layout->roots[ROOT_DATA].dir;
-    AUTO(mem_free) char *time_text = aside_suffix();
+    AUTO(mem_free) char *time_text = aside_suffix(t, datafd, fd);
     AUTO(mem_free) char *name = xasprintf("%s%s", WAL_ASIDE, time_text);
 
     if (t->site->wal_link == NULL) {

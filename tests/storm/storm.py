@@ -29,6 +29,7 @@ import traceback
 LEASE_S, PAUSE_S = 5, (6, 9)  # as lease_ttl in the configuration; a pause is longer
 PUSH_PAUSE_S = (0.2, 2)  # a push has no lease
 RESTORED_MAX = 8  # of the backups that are left at the end
+BRIEF = 5  # rounds: then nobody sleeps longer than needed
 QUIET_S = 40  # nobody works that long in a round, unless paused
 
 Backup = collections.namedtuple("Backup", "label type first")
@@ -231,9 +232,11 @@ class Storm:
                             self.problem(f"{name} was acknowledged with two contents")
 
     def impostor(self, host, rng):
-        """Another server under the same name pushes another content: refused, whatever happens."""
+        """Another server under the same name pushes another content: refused, whatever happens. Of a segment
+        that the newest backup needs, since one that no backup needs may be gone, and its name free."""
+        first = self.needed(self.listed()[-1:])
         with self.ledger:
-            names = [n for n in sorted(self.acked) if len(n) == 24][-3:]
+            names = [n for n in sorted(self.acked) if len(n) == 24 and n >= first][-3:]
         if not names:
             return
         name = rng.choice(names)
@@ -257,6 +260,8 @@ class Storm:
 
     def fate(self, rng, kind, chance=0.7, may_sleep=False):
         fate = Fate(rng, kind, self.points.get(kind), self.took_ms.get(kind, 100), may_sleep)
+        if self.rounds <= BRIEF:
+            fate.pause_s = min(fate.pause_s, PAUSE_S[1])
         if rng.random() > chance:
             fate.what = "none"
         return fate
@@ -484,8 +489,8 @@ class Storm:
                        stdout=subprocess.DEVNULL)
         return folder
 
-    def judge_repository(self, labels, orphans=False):
-        """Each listed backup has every pack that its manifest names; at the end there is nothing else."""
+    def judge_repository(self, labels):
+        """Each listed backup has every pack that its manifest names. Returns what is there besides."""
         os.environ["PASSPHRASE"] = self.passphrase
         sys.path.insert(0, self.path("reader"))
         from backups import Manifest, pack_key
@@ -500,22 +505,18 @@ class Storm:
                     needed |= {pack_key("main", s, n) for n in packs}
             except (Wrong, OSError) as e:
                 self.problem(f"manifest of {label}: {e}")
-        if orphans:
-            self.check_orphans(folder, needed, labels)
+        return self.orphans(folder, needed, labels)
 
-    def check_orphans(self, folder, needed, labels):
-        left = collections.Counter()
+    def orphans(self, folder, needed, labels):
+        left = []
         first = self.needed(self.listed())
         for root, _, files in os.walk(folder):
             for file in files:
                 key = os.path.relpath(os.path.join(root, file), folder)
                 kind = self.orphan_kind(key, needed, labels, first)
                 if kind:
-                    left[kind] += 1
-                    if left[kind] <= 3:
-                        self.notes.append(f"left over: {key}")
-        if left:
-            self.problem("left over: " + ", ".join(f"{n} {k}" for k, n in sorted(left.items())))
+                    left.append(f"{kind}: {key}")
+        return sorted(left)
 
     @staticmethod
     def orphan_kind(key, needed, labels, first):
@@ -602,6 +603,19 @@ class Storm:
         for what, n in sorted(self.counts.items()):
             print(f"# {n:5} {what}")
 
+    def clear_away(self):
+        """The janitor comes until nothing is left over, or it should long have been gone."""
+        end = now() + 3 * (self.window_s + 2 * LEASE_S)
+        while self.expires:
+            self.must("expire1", "expire", "main")
+            left = self.judge_repository([b.label for b in self.listed()])
+            if not left:
+                return
+            if now() > end:
+                self.problem(f"{len(left)} left over: " + ", ".join(left[:10]))
+                return
+            time.sleep(LEASE_S)
+
     def calm(self):
         """Everybody wakes and ends; then the janitor comes, when nothing can be resumed any more."""
         self.may_wake.set()
@@ -614,15 +628,11 @@ class Storm:
         self.check_restore(None)
         for b in random.Random(self.seed).sample(listed, min(len(listed), RESTORED_MAX)):
             self.check_restore(b.label)
-        if self.expires:
-            for _ in range(3):  # what one run finds dead a later one may remove
-                time.sleep(self.window_s + 2 * LEASE_S)
-                self.must("expire1", "expire", "main")
+        self.clear_away()
         listed = self.listed()
         self.check_reported(listed)
         self.must("judge", "verify", "main", "--deep")
         self.check_wal(listed, again=True)
-        self.judge_repository([b.label for b in listed], orphans=self.expires)
         self.tell("in the end all that was promised is there, and nothing else")
 
 

@@ -200,6 +200,18 @@ static char *find(const char *dir, const char *prefix)
     return found;
 }
 
+static int entries(const char *dir, const char *prefix)
+{
+    DIR *d = opendir(dir);
+    int n = 0;
+
+    assert_non_null(d);
+    for (struct dirent *e; (e = readdir(d)) != NULL;)
+        n += strncmp(e->d_name, prefix, strlen(prefix)) == 0;
+    closedir(d);
+    return n;
+}
+
 static bool has(const char *dir, const char *name)
 {
     AUTO(mem_free) char *path = xasprintf("%s/%s", dir, name);
@@ -224,6 +236,21 @@ static void old_wal_is_set_aside_and_a_new_one_made(void **state)
     assert_non_null(strstr(buf_text(&s->notes), aside));
     OK(oldwal_set_aside(&s->terms, s->fd, &err), &err); /* the new one has nothing worth it */
     free(find(s->data, WAL_ASIDE));                     /* still only one */
+}
+
+/* Names are made of the second: enough of them in one second, whenever it begins. */
+static void several_restores_in_one_second_each_keep_their_wal(void **state)
+{
+    struct sandbox *s = *state;
+    struct err err = {0};
+
+    for (int i = 0; i < 20; i++) {
+        put(s, "pg_wal/000000010000000000000005", "x", 1);
+        OK(oldwal_set_aside(&s->terms, s->fd, &err), &err);
+        assert_false(has(s->data, "pg_wal/000000010000000000000005"));
+        OK(oldwal_make_new(&s->layout, s->fd, &err), &err);
+    }
+    assert_int_equal(entries(s->data, WAL_ASIDE), 20);
 }
 
 static void behind_a_link_it_is_set_aside_beside_where_it_is(void **state)
@@ -279,6 +306,7 @@ int main(void)
         IN_SANDBOX(a_copys_wal_never_goes_to_the_archive),
         IN_SANDBOX(a_server_that_did_not_archive_left_nothing_for_the_archive),
         IN_SANDBOX(old_wal_is_set_aside_and_a_new_one_made),
+        IN_SANDBOX(several_restores_in_one_second_each_keep_their_wal),
         IN_SANDBOX(behind_a_link_it_is_set_aside_beside_where_it_is),
         IN_SANDBOX(wal_can_move_to_another_place),
     };
