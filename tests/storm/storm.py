@@ -32,7 +32,7 @@ RESTORED_MAX = 8  # of the backups that are left at the end
 BRIEF = 5  # rounds: then nobody sleeps longer than needed
 QUIET_S = 40  # nobody works that long in a round, unless paused
 
-Backup = collections.namedtuple("Backup", "label type first")
+Backup = collections.namedtuple("Backup", "label type first stop")
 
 
 def now():
@@ -137,7 +137,7 @@ class Storm:
         self.problems, self.notes = [], []
         self.acked, self.checked = {}, set()  # WAL: name -> SHA-256
         self.ledger = threading.Lock()
-        self.reported, self.gone = [], set()  # labels
+        self.reported, self.gone = {}, set()  # label -> end; labels
         self.marks = 0
         self.points, self.took_ms = {}, {}
         self.sleepers, self.read_up_to = [], 0
@@ -290,14 +290,18 @@ class Storm:
 
     # ---- a round
 
+    def report(self, out):
+        """Into the ledger, with the time when it ended."""
+        label, stop = re.search(r'"label": *"([^"]+)"', out), re.search(r'"stop": *"([^"]+)"', out)
+        if label and stop:
+            self.reported[label[1]] = stop[1]
+        return label and stop
+
     def judge_run(self, run):
         """Whether the end of this call may be. What was not touched must succeed."""
         self.counts[f"{run.fate.kind} {'touched' if run.touched else 'untouched'} {run.status}"] += 1
         if run.fate.kind == "backup":
-            labels = re.findall(r'"label": *"([^"]+)"', run.out)
-            if run.status in (0, 3) and labels:
-                self.reported.append(labels[-1])
-            elif run.status in (0, 3):
+            if run.status in (0, 3) and not self.report(run.out):
                 self.problem(f"a backup without a label: {run.out[-500:]}")
         if run.status in (0, 3) or run.status == -signal.SIGKILL:
             return
@@ -374,17 +378,16 @@ class Storm:
             self.problem(f"list: status {status}: {out[-700:]}")
             return []
         data = json.loads(out[out.index("{"):])
-        return [Backup(b["label"], b["type"], b["start_lsn"])
+        return [Backup(b["label"], b["type"], b["start_lsn"], b["stop"])
                 for b in data["clusters"][0]["repositories"][0]["backups"]]
 
     def check_reported(self, listed):
-        """What was reported is listed, unless retention had enough newer ones to let it go."""
+        """What was reported is listed, unless retention had enough newer ones, by their end, to let it go."""
         labels = {b.label for b in listed}
-        fulls = sorted((b.label for b in listed if b.type == "full"), reverse=True)
-        for label in self.reported:
+        for label, stop in self.reported.items():
             if label in labels or label in self.gone:
                 continue
-            newer = [f for f in fulls if f > label]
+            newer = [b for b in listed if b.type == "full" and b.stop > stop]
             if self.expires and len(newer) >= self.keep:
                 self.gone.add(label)
             else:
@@ -563,7 +566,7 @@ class Storm:
         points.pop("posix-torn", None)  # tears an object, which only a person can mend
         self.points[kind] = dict(points)
         if kind == "backup":
-            self.reported += re.findall(r'"label": *"([^"]+)"', out)[-1:]
+            self.report(out)
 
     def learn_points(self):
         """Points that only some runs pass, such as those where something is deleted."""
