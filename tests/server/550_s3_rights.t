@@ -26,8 +26,10 @@ cluster_init main 15 --wal-segsize=1
 cluster_start main
 s3_config --cipher secret main
 ok 'somebody with all rights makes the repository' pgbr init main
+ok 'with a second way in' pgbr key add main --generate "$work/spare.key"
 rm -rf state
-s3_config --cipher secret --s3 'pack_size: 1MB' --s3 "s3_key: $user_key" --s3 "s3_key_secret: $user_secret" main
+s3_config --cipher secret --s3 'pack_size: 1MB' --s3 'retention_full: 2' --s3 'expire_auto: n' \
+    --s3 "s3_key: $user_key" --s3 "s3_key_secret: $user_secret" main
 archive_on main
 sql main "create table t as select n, repeat(md5(n::text), 8) as x from generate_series(1, 20000) n"
 wait_archived main
