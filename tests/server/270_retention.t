@@ -16,6 +16,7 @@ labels() { # those that are listed, oldest first
     sed '/"hidden": \[/,/\]/d' list.json | grep -o '"label": "[^"]*' | cut -d'"' -f4 | sort -u
 }
 backup() { # adds row N, some WAL, and takes a backup; sets $label
+    sleep 1 # labels of one second have no order
     sql main "insert into t values ($1)"
     wait_archived main
     pgbr backup main --json >backup.json
