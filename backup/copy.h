@@ -43,7 +43,7 @@ struct copy_made {
     struct suspects *suspects; /* per worker */
     struct packer *packer;     /* still open: takes pg_control, then packer_finish() */
     unsigned workers;
-    atomic_uint_fast64_t vanished, adopted_bytes;
+    atomic_uint_fast64_t vanished, adopted_bytes, read_bytes;
 };
 int copy_run(const struct copy_request *q, struct copy_made *made, struct err *err) MUST_CHECK;
 void copy_made_free(struct copy_made *made);

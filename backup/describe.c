@@ -116,6 +116,8 @@ static int describe_pub(struct run *r, struct err *err)
     pub->from_standby = f->in_recovery;
     pub->files = r->finished.files;
     pub->raw_bytes = r->finished.bytes;
+    pub->read_bytes = atomic_load(&r->copied.read_bytes);
+    pub->changes_found = CHANGES_READ;
     last_tli = label.tli;
     if (f->in_recovery && r->control.min_recovery_point != 0) {
         pub->stop_lsn = MAX_OF(pub->stop_lsn, r->control.min_recovery_point);

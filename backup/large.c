@@ -189,6 +189,7 @@ static int copy_pieces(struct worker *w, struct large *l, unsigned index, struct
         TRY(take_piece(w, f, want, at, &got, err));
         if (got == want)
             TRY(look_ahead(w, f, at + got, end, err));
+        worker_count_read(w, got);
         TRY(copy_piece(w, l, &l->parts[index], &paged, file_size, got, at, err));
         if (got < want)
             break; /* it shrank: WAL has the truncation */

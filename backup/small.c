@@ -105,6 +105,7 @@ static int copy_small(struct worker *w, const char *path, uint64_t number, int64
     if (fd < 0)
         return err_sys(err, "cannot open \"%s\"", path);
     TRY(fs_pread_all(fd, data, SMALL_FILE, 0, &len, path, err));
+    worker_count_read(w, len);
     if (len == SMALL_FILE)
         return copy_grown(w, path, number, mtime_s, fd, err);
     TRY(settle_filenode_map(w, path, fd, data, &len, err));

@@ -83,6 +83,11 @@ void worker_progress(struct worker *w, uint64_t bytes, uint64_t files)
     atomic_fetch_add_explicit(&p->files_done, files, memory_order_relaxed);
 }
 
+void worker_count_read(struct worker *w, uint64_t bytes)
+{
+    atomic_fetch_add_explicit(&w->c->made->read_bytes, bytes, memory_order_relaxed);
+}
+
 struct paged worker_paged(const struct worker *w, const char *path)
 {
     struct paged p = {.path = path + strlen("data/")};

@@ -97,6 +97,7 @@ const char *worker_locate(const struct worker *w, const char *path, int *dirfd);
 int worker_vanished(struct worker *w, const char *path, uint64_t number,
                     struct err *err) MUST_CHECK;
 void worker_progress(struct worker *w, uint64_t bytes, uint64_t files);
+void worker_count_read(struct worker *w, uint64_t bytes); /* of the cluster's files */
 
 /* What page checks need to know of a file; checks: it is a relation file of a cluster with data
  * checksums. */

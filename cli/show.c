@@ -24,6 +24,21 @@ const char *backup_type_name(enum backup_type type)
     return "unknown";
 }
 
+static const char *changes_found_name(enum changes_found how)
+{
+    switch (how) {
+    case CHANGES_READ:
+        return "read";
+    case CHANGES_FROM_WAL:
+        return "wal";
+    case CHANGES_COMPARED:
+        return "compared";
+    case CHANGES_NOT_TOLD:
+        break;
+    }
+    return NULL;
+}
+
 static void json_lsn(struct json *j, const char *key, uint64_t lsn)
 {
     char text[LSN_TEXT];
@@ -50,6 +65,8 @@ void json_backup(struct json *j, const struct pubinfo *p)
     json_time(j, "stop", p->stop_us);
     json_uint(j, "bytes", p->raw_bytes);
     json_uint(j, "stored_bytes", p->stored_bytes);
+    json_uint(j, "read_bytes", p->read_bytes);
+    json_text(j, "changes_found", changes_found_name(p->changes_found));
     json_uint(j, "files", p->files);
     json_uint(j, "page_errors", p->page_errors);
     json_bool(j, "from_standby", p->from_standby);

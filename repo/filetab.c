@@ -5,7 +5,8 @@
  * FILETAB: uv entries, each: uv bytes shared with the path before (first: 0), uv length, rest of
  * the path, u8 type, uv attribute, sv mtime - the one before; a file adds uv size, u32 CRC-32C, u8
  * place and 0 nothing | 1 uv length, map | 2 uv MAP chunk, uv offset, uv length | 3 uv set, uv
- * pack, uv chunk, uv offset; a link adds uv length, target. FILEIDX: uv blocks, each: uv length,
+ * pack, uv chunk, uv offset; place + 16: the CRC-32C is not known, and 0. A link adds uv length,
+ * target. FILEIDX: uv blocks, each: uv length,
  * first path, place, uv entries; uv maps, each a place. Place: uv set, uv pack, uv chunk; set 0 is
  * the manifest itself.
  */
@@ -15,6 +16,7 @@
 #include "repo/manifest_form.h"
 
 enum stored_place { STORED_EMPTY = 0, STORED_INLINE = 1, STORED_MAP = 2, STORED_BUNDLE = 3 };
+enum { STORED_NO_CRC = 0x10 }; /* added to the place */
 
 int path_compare(const char *a, const char *b)
 {
@@ -113,21 +115,23 @@ static void add_path(struct filetab_writer *w, const char *path)
 
 static void add_place(struct filetab_writer *w, const struct entry *e, const struct map_ref *ref)
 {
+    uint8_t more = e->crc_unknown ? STORED_NO_CRC : 0;
+
     if (e->place == PLACE_EMPTY) {
-        buf_u8(&w->rows, STORED_EMPTY);
+        buf_u8(&w->rows, STORED_EMPTY | more);
     } else if (e->place == PLACE_BUNDLE) {
-        buf_u8(&w->rows, STORED_BUNDLE);
+        buf_u8(&w->rows, STORED_BUNDLE | more);
         buf_uv(&w->rows, e->set);
         buf_uv(&w->rows, e->pack);
         buf_uv(&w->rows, e->chunk);
         buf_uv(&w->rows, e->offset);
     } else if (ref != NULL) {
-        buf_u8(&w->rows, STORED_MAP);
+        buf_u8(&w->rows, STORED_MAP | more);
         buf_uv(&w->rows, ref->map);
         buf_uv(&w->rows, ref->offset);
         buf_uv(&w->rows, ref->len);
     } else {
-        buf_u8(&w->rows, STORED_INLINE);
+        buf_u8(&w->rows, STORED_INLINE | more);
         buf_blob(&w->rows, e->map, e->map_len);
     }
 }
@@ -143,7 +147,7 @@ void filetab_add(struct filetab_writer *w, const struct entry *e, uint32_t attri
     w->n++;
     if (e->type == ENTRY_FILE) {
         buf_uv(&w->rows, e->size);
-        buf_u32(&w->rows, e->crc32c);
+        buf_u32(&w->rows, e->crc_unknown ? 0 : e->crc32c);
         add_place(w, e, ref);
     } else if (e->type == ENTRY_LINK) {
         buf_blob(&w->rows, e->target, strlen(e->target));
@@ -205,7 +209,12 @@ static int read_path(struct filetab_reader *r, struct err *err)
 static int read_place(struct filetab_reader *r, const struct filetab_limits *limits,
                       struct entry *e, struct map_ref *ref, struct err *err)
 {
-    switch ((enum stored_place)cur_u8(&r->in)) {
+    uint8_t place = cur_u8(&r->in);
+
+    e->crc_unknown = (place & STORED_NO_CRC) != 0;
+    if (e->crc_unknown && e->crc32c != 0)
+        return bad(err, "a CRC that is not known has a value");
+    switch ((enum stored_place)(place & ~STORED_NO_CRC)) {
     case STORED_EMPTY:
         e->place = PLACE_EMPTY;
         return e->size == 0 ? 0 : bad(err, "an empty file with a size");

@@ -19,6 +19,13 @@
 #include "repo/pack.h"
 
 enum backup_type { BACKUP_FULL = 'F', BACKUP_DIFF = 'D', BACKUP_INCR = 'I' };
+/* How a backup knew what it had to store. */
+enum changes_found {
+    CHANGES_NOT_TOLD, /* of a backup by a program that did not say */
+    CHANGES_READ,     /* everything was read and stored */
+    CHANGES_FROM_WAL, /* the WAL index named the blocks */
+    CHANGES_COMPARED, /* everything was read, and compared with what the base holds */
+};
 
 struct wal_span {
     uint32_t timeline;
@@ -41,6 +48,8 @@ struct pubinfo {
     uint64_t raw_bytes, stored_bytes; /* files' bytes; objects written by this set */
     uint64_t files;
     uint64_t page_errors; /* pages whose checksum failed */
+    uint64_t read_bytes;  /* of the cluster's files, by this backup; 0: not told */
+    enum changes_found changes_found;
     bool from_standby;
 };
 void pubinfo_free(struct pubinfo *p);
@@ -83,8 +92,9 @@ struct entry {
     const char *user, *group; /* names, or decimal ids where there is no name */
     int64_t mtime_s;
     /* files */
-    uint64_t size;   /* bytes as stored */
-    uint32_t crc32c; /* of all bytes as stored: goes into backup_manifest */
+    uint64_t size;    /* bytes as stored */
+    uint32_t crc32c;  /* of all bytes as stored: goes into backup_manifest */
+    bool crc_unknown; /* crc32c is 0: only some of its pages were read by this backup */
     enum entry_place place;
     const uint8_t *map; /* PLACE_MAP: encoded, see extent.h */
     size_t map_len;

@@ -28,7 +28,9 @@ enum pub_tag {
     PUB_SPANS = 19,
     PUB_FROM_STANDBY = 20,
     PUB_SEGMENT_SIZE = 21,
+    PUB_READ_BYTES = 22,
     PUB_PAGE_SIZE = 23,
+    PUB_CHANGES_FOUND = 24,
 };
 enum { TEXT_MAX = 1024, SPANS_MAX = 65536 };
 
@@ -68,7 +70,11 @@ void pubinfo_write(const struct pubinfo *p, struct buf *out)
     write_spans(p, out);
     field_uv(out, PUB_FROM_STANDBY, p->from_standby);
     field_uv(out, PUB_SEGMENT_SIZE, p->wal_segment_size);
+    if (p->read_bytes != 0)
+        field_uv(out, PUB_READ_BYTES, p->read_bytes);
     field_uv(out, PUB_PAGE_SIZE, p->page_size);
+    if (p->changes_found != CHANGES_NOT_TOLD)
+        field_uv(out, PUB_CHANGES_FOUND, (uint64_t)p->changes_found);
 }
 
 /* ---- reading ---- */
@@ -208,6 +214,12 @@ static int take_fact(const struct field *f, struct pubinfo *p, struct err *err)
         return take_uv(f, UINT64_MAX, &p->files, err);
     case PUB_PAGE_ERRORS:
         return take_uv(f, UINT64_MAX, &p->page_errors, err);
+    case PUB_READ_BYTES:
+        return take_uv(f, UINT64_MAX, &p->read_bytes, err);
+    case PUB_CHANGES_FOUND: /* a way that a later version has is not told */
+        TRY(take_uv(f, UINT64_MAX, &v, err));
+        p->changes_found = v <= CHANGES_COMPARED ? (enum changes_found)v : CHANGES_NOT_TOLD;
+        return 0;
     case PUB_FROM_STANDBY:
         TRY(take_uv(f, 1, &v, err));
         p->from_standby = v != 0;

@@ -85,6 +85,7 @@ static const struct row rows[] = {
       .type = ENTRY_FILE,
       .mtime_s = 0,
       .size = UINT64_C(1) << 40,
+      .crc_unknown = true,
       .place = PLACE_MAP,
       .map = MAP_BYTES,
       .map_len = 3},
@@ -113,6 +114,7 @@ static void file_is(const struct entry *e, const struct map_ref *ref, const stru
 {
     assert_int_equal(e->size, want->entry.size);
     assert_int_equal(e->crc32c, want->entry.crc32c);
+    assert_int_equal(e->crc_unknown, want->entry.crc_unknown);
     assert_int_equal(e->place, want->entry.place);
     assert_int_equal(ref->len, want->ref.len);
     assert_int_equal(ref->map, want->ref.map);
@@ -238,6 +240,9 @@ static void unsafe_or_unordered_paths_are_refused(void **state)
         {"a link with a NUL", BLOCK("\1\0\1a\3\0\0\2x\0"), false},
         {"an empty file with a size", BLOCK("\1\0\1a\2\0\0\1\0\0\0\0\0"), false},
         {"an unknown place", BLOCK("\1\0\1a\2\0\0\1\0\0\0\0\4"), false},
+        {"an unknown place of a file without CRC", BLOCK("\1\0\1a\2\0\0\1\0\0\0\0\x14"), false},
+        {"an empty file without CRC", BLOCK("\1\0\1a\2\0\0\0\0\0\0\0\x10"), true},
+        {"a CRC that is not known, with a value", BLOCK("\1\0\1a\2\0\0\0\1\0\0\0\x10"), false},
         {"a bundle in set 0", BLOCK("\1\0\1a\2\0\0\1\0\0\0\0\3\0\0\0\0"), false},
         {"a file that ends in its bundle at 16 MiB",
          BLOCK("\1\0\1a\2\0\0\x80\x80\x80\4\0\0\0\0\3\1\0\0\x80\x80\x80\4"), true},

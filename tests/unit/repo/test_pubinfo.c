@@ -34,6 +34,8 @@ static struct pubinfo example(struct wal_span spans[2])
         .stored_bytes = 12345678901,
         .files = 987654,
         .page_errors = 3,
+        .read_bytes = 123456789,
+        .changes_found = CHANGES_FROM_WAL,
         .from_standby = true,
     };
 }
@@ -73,6 +75,8 @@ static void same(const struct pubinfo *a, const struct pubinfo *b)
     assert_int_equal(a->stored_bytes, b->stored_bytes);
     assert_int_equal(a->files, b->files);
     assert_int_equal(a->page_errors, b->page_errors);
+    assert_int_equal(a->read_bytes, b->read_bytes);
+    assert_int_equal(a->changes_found, b->changes_found);
     assert_int_equal(a->from_standby, b->from_standby);
 }
 
@@ -98,6 +102,7 @@ static void public_facts_that_are_cut_off_are_refused(void **state)
     struct pubinfo back;
 
     (void)state;
+    p.changes_found = CHANGES_NOT_TOLD; /* it is last, and may be missing */
     pubinfo_write(&p, &bytes);
     for (size_t len = 0; len < bytes.len; len++) {
         AUTO(mem_free) uint8_t *exact = xmalloc(len + 1);
@@ -151,6 +156,7 @@ static const struct damage {
     {"segments of 3 MiB", 21, "\x80\x80\xc0\x01", 4, ERR_CORRUPT},
     {"segments of 512 KiB", 21, "\x80\x80\x20", 3, ERR_CORRUPT},
     {"pages of 8,193 bytes", 23, "\x81\x40", 2, ERR_CORRUPT},
+    {"bytes read in two numbers", 22, "\1\1", 2, ERR_CORRUPT},
     {"pages of 1 byte", 23, "\1", 1, ERR_CORRUPT},
     {"an unknown critical fact", 25, "", 0, ERR_UNSUPPORTED},
 };
@@ -189,7 +195,7 @@ static void critical_public_facts_must_be_there_and_others_need_not(void **state
         with_field(&bytes, needed[i], NULL, 0, false, &less);
         FAILS(pubinfo_parse(less.p, less.len, &back, &err), &err, ERR_CORRUPT);
     }
-    for (unsigned tag = 2; tag <= 20; tag += 2) {
+    for (unsigned tag = 2; tag <= 24; tag += 2) {
         AUTO(buf_free) struct buf less = BUF_INIT;
         with_field(&bytes, tag, NULL, 0, false, &less);
         OK(pubinfo_parse(less.p, less.len, &back, &err), &err);
@@ -198,7 +204,7 @@ static void critical_public_facts_must_be_there_and_others_need_not(void **state
         assert_non_null(back.tool);
         pubinfo_free(&back);
     }
-    with_field(&bytes, 24, "from a later version", 20, true, &later);
+    with_field(&bytes, 26, "from a later version", 20, true, &later);
     OK(pubinfo_parse(later.p, later.len, &back, &err), &err);
     same(&p, &back);
 }
