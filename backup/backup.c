@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "backup/base.h"
 #include "backup/history.h"
 #include "backup/run.h"
 #include "base/clock.h"
@@ -55,6 +56,7 @@ static int prove_archiving(struct run *r, struct err *err)
 static struct lease_terms terms_of(const struct run *r, const char *const *adopted, size_t n)
 {
     return (struct lease_terms){.id = r->id,
+                                .base = r->base[0] != '\0' ? r->base : NULL,
                                 .adopted = adopted,
                                 .n_adopted = n,
                                 .wal_lsn = r->wal_lsn,
@@ -81,35 +83,36 @@ static int announce_wal(struct run *r, struct err *err)
     return lease_update(r->lease, &terms, err);
 }
 
-/* The lease first, then what it protects: sets of interrupted attempts are named in it before they
- * are relied upon. */
+static enum set_kind kind_of(enum backup_type type)
+{
+    return type == BACKUP_FULL ? SET_FULL : (type == BACKUP_DIFF ? SET_DIFF : SET_INCR);
+}
+
+/* The lease first, then what it protects: sets of interrupted attempts are named in it before
+ * adopt_register() asks whether they are still there. One that an expirer has begun to remove is
+ * not used. */
 static int announce(struct run *r, struct err *err)
 {
     AUTO(mem_free) const char **sets = NULL;
     struct lease_terms terms = terms_of(r, NULL, 0);
     size_t n;
 
-    TRY(label_make(r->label, SET_FULL, clock_now_us(), err));
+    TRY(label_make(r->label, kind_of(r->type), clock_now_us(), err));
     TRY(lease_take(&r->lease, r->q->repo, r->label, &terms, r->q->stop, err));
     crash_point("backup-leased");
     TRY(set_new(&r->set, r->q->repo, r->label, &r->id, err));
     TRY(manifest_begin(&r->manifest, r->set, err));
+    TRY(base_open(r, err));
     TRY(adopt_open(&r->adoption, r->q->repo, &r->id, r->label, err));
     n = adopt_sets(r->adoption);
     if (n == 0)
         return 0;
     sets = xcalloc(n, sizeof *sets);
-    for (size_t i = 0; i < n; i++) {
-        bool intent, final_fence;
-
+    for (size_t i = 0; i < n; i++)
         sets[i] = adopt_set(r->adoption, i);
-        terms = terms_of(r, sets, i + 1);
-        TRY(lease_update(r->lease, &terms, err));
-        TRY(fence_seen(r->q->repo, sets[i], &intent, &final_fence, err));
-        if (intent || final_fence)
-            return err_set(err, ERR_CONFLICT,
-                           "the interrupted set \"%s\" is being removed; try again", sets[i]);
-    }
+    terms = terms_of(r, sets, n);
+    TRY(lease_update(r->lease, &terms, err));
+    crash_point("backup-adopting");
     log_info("%zu interrupted attempts left %s that may be used again", n,
              format_bytes(adopt_bytes(r->adoption), (char[24]){0}));
     return adopt_register(r->adoption, r->manifest, err);
@@ -198,6 +201,7 @@ static int copy(struct run *r, struct err *err)
         .adoption = r->adoption,
         .list = &r->list,
         .results = &r->results,
+        .increment = r->type == BACKUP_FULL ? NULL : &r->increment,
         .check_pages = r->session.facts.checksums,
         .start_lsn = r->session.start_lsn,
         .workers = r->q->workers,
@@ -288,15 +292,17 @@ static int take(struct run *r, struct err *err)
                                   r->session.facts.timeline};
     TRY(prove_archiving(r, err));
     crash_point("backup-proved");
-    TRY(announce(r, err));
-    crash_point("backup-announced");
     r->data_fd = open(r->session.facts.data_directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (r->data_fd < 0)
         return err_sys(err, "data directory \"%s\"", r->session.facts.data_directory);
+    TRY(base_choose(r, err));
+    TRY(announce(r, err));
+    crash_point("backup-announced");
     TRY(announce_wal(r, err));
     r->made->pub.start_us = clock_now_us();
     TRY(start_backup_mode(r, err));
     crash_point("backup-started");
+    TRY(base_changes(r, err));
     TRY(scan(r, err));
     crash_point("backup-listed");
     TRY(copy(r, err));
@@ -321,6 +327,7 @@ static void run_close(struct run *r)
     copy_made_free(&r->copied);
     manifest_abandon(&r->manifest);
     adopt_free(&r->adoption);
+    increment_free(&r->increment);
     set_free(&r->set);
     list_free(&r->list);
     results_free(&r->results);
@@ -332,11 +339,13 @@ static void run_close(struct run *r)
     lock_release(&r->lock);
 }
 
-int backup_run(const struct backup_request *q, struct backup_made *made, struct err *err)
+static int attempt(const struct backup_request *q, bool only_full, bool *unfit,
+                   struct backup_made *made, struct err *err)
 {
     struct run r = {
         .q = q,
         .made = made,
+        .only_full = only_full,
         .lock = LOCK_FILE_INIT,
         .data_fd = -1,
         .list = {.fd = -1},
@@ -361,7 +370,22 @@ int backup_run(const struct backup_request *q, struct backup_made *made, struct 
     crash_point("backup-released");
     if (rc != 0)
         backup_made_free(made);
+    *unfit = rc != 0 && r.unfit;
     return rc;
+}
+
+/* What the attempt that failed has stored is adopted by the full one. */
+int backup_run(const struct backup_request *q, struct backup_made *made, struct err *err)
+{
+    bool unfit;
+
+    if (attempt(q, false, &unfit, made, err) == 0)
+        return 0;
+    if (!unfit)
+        return -1;
+    log_warning("%s; a full backup is taken instead", err->msg);
+    err_clear(err);
+    return attempt(q, true, &unfit, made, err);
 }
 
 void backup_made_free(struct backup_made *m)

@@ -13,7 +13,9 @@
 #include "config/config.h"
 #include "repo/manifest.h"
 
+enum { BACKUP_AUTO = 'A' }; /* as type: incremental where that can be, else full */
 struct backup_request {
+    int type; /* enum backup_type, or BACKUP_AUTO */
     const struct cluster_config *cluster;
     const char *state_dir;
     struct repo *repo;    /* open with its key */
@@ -32,8 +34,8 @@ struct backup_made {
 };
 void backup_made_free(struct backup_made *m);
 
-/* Takes a full backup. On return 0 it is committed and was not fenced. page errors are no failure:
- * see made->pub. */
+/* Takes a backup: of the type asked for, or, where nothing fits as a base, a full one. On return 0
+ * it is committed and was not fenced. page errors are no failure: see made->pub. */
 int backup_run(const struct backup_request *q, struct backup_made *made,
                struct err *err) MUST_CHECK;
 

@@ -1,4 +1,4 @@
-/* copy.c - see copy.h: threads, the making of tasks, and the watch over the session. */
+/* copy.c - see copy.h: threads, and the watch over the session. */
 #include "backup/copy.h"
 
 #include <stdlib.h>
@@ -10,96 +10,9 @@
 
 enum {
     QUEUE_SIZE = 16,
-    RUN_FILES = RESULTS_BATCH,
-    RUN_BYTES = 2 << 20,
     TEND_EVERY_US = 1000000,
     WATCH_MS = 4,
 };
-
-void copy_task_drop(void *task)
-{
-    struct task *t = task;
-
-    /* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): each task counts once, so only the last one frees
-     * it */
-    if (t->large != NULL && large_done(t->large))
-        large_free(t->large); /* NOLINT(clang-analyzer-unix.Malloc) */
-    buf_free(&t->run);
-    free(t);
-}
-
-/* ---- making tasks ---- */
-
-static bool push(struct copy *c, struct task *t)
-{
-    if (queue_push(c->tasks, t))
-        return true;
-    copy_task_drop(t);
-    return false;
-}
-
-static bool push_large(struct copy *c, const struct listed *e)
-{
-    struct large *l = large_new(e->path, e->number, e->mtime_s, e->size);
-    unsigned n = l->n_parts; /* l may be gone once its last part is pushed */
-    bool open = true;
-
-    for (unsigned i = 0; i < n; i++) {
-        struct task *t = xcalloc(1, sizeof *t);
-
-        t->large = l;
-        t->part = i;
-        if (open)
-            open = push(c, t);
-        else
-            copy_task_drop(t);
-    }
-    return open;
-}
-
-static void run_add(struct task *t, const struct listed *e)
-{
-    buf_u64(&t->run, e->number);
-    buf_u64(&t->run, (uint64_t)e->mtime_s);
-    buf_u32(&t->run, (uint32_t)e->size);
-    buf_add(&t->run, e->path, strlen(e->path) + 1);
-    t->files++;
-}
-
-static int make_tasks(struct copy *c, struct err *err)
-{
-    struct list_reader list;
-    struct task *run = NULL;
-    size_t run_bytes = 0;
-    struct listed e;
-    bool open = true;
-    int more;
-
-    list_begin(&list, c->q->list);
-    while (open && (more = list_next(&list, &e, err)) == 1) {
-        if (e.type != ENTRY_FILE || strcmp(e.path, "data/global/pg_control") == 0)
-            continue;
-        if (e.size >= SMALL_FILE) {
-            open = push_large(c, &e);
-            continue;
-        }
-        if (run == NULL) {
-            run = xcalloc(1, sizeof *run);
-            run_bytes = 0;
-        }
-        run_add(run, &e);
-        run_bytes += e.size;
-        if (run->files == RUN_FILES || run_bytes >= RUN_BYTES)
-            open = push(c, TAKE(run));
-    }
-    if (run != NULL && open)
-        push(c, TAKE(run));
-    if (run != NULL)
-        copy_task_drop(run);
-    list_end(&list);
-    queue_close(c->tasks);
-    return open && more < 0 ? -1 : 0;
-}
 
 /* ---- threads ---- */
 
@@ -128,7 +41,7 @@ static int thread(void *ctx, unsigned index, struct err *err)
 {
     struct copy *c = ctx;
 
-    return index == c->q->workers ? make_tasks(c, err) : work(c, index, err);
+    return index == c->q->workers ? copy_make_tasks(c, err) : work(c, index, err);
 }
 
 static void give_up(void *ctx)

@@ -1,7 +1,8 @@
 /*
  * copy.h - reading the listed files and storing their chunks, with several workers.
  *
- * One thread reads the list and makes tasks: runs of small files, parts of large ones. Each worker
+ * One thread reads the list and makes tasks: runs of small files, parts of large ones. What the
+ * base of an incremental holds unchanged needs no task, only a result. Each worker
  * reads, checks pages, compresses, encrypts and appends to a pack of its own. What became of each
  * file goes into the results. The calling thread looks after the session with the server meanwhile.
  */
@@ -10,14 +11,13 @@
 
 #include <stdatomic.h>
 
-#include "backup/spill.h"
+#include "backup/increment.h"
 #include "backup/suspect.h"
 #include "base/progress.h"
 #include "repo/adopt.h"
 #include "repo/pack.h"
 
 enum {
-    SMALL_FILE = 64 << 10,   /* below: bundled */
     BUNDLE_SIZE = 512 << 10, /* raw bytes of a bundle */
     PART_SIZE = 64 << 20,    /* of a large file: one task */
 };
@@ -29,7 +29,8 @@ struct copy_request {
     const struct adoption *adoption;
     const struct list_writer *list;
     struct results *results;
-    bool check_pages; /* data checksums are on */
+    const struct increment *increment; /* NULL: everything is read */
+    bool check_pages;                  /* data checksums are on */
     uint64_t start_lsn;
     unsigned workers;
     uint64_t rate_limit;

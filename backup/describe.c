@@ -62,10 +62,7 @@ static int span_timelines(struct run *r, uint32_t first, uint32_t last, struct e
 {
     struct pubinfo *pub = &r->made->pub;
     struct wal_place place = run_wal_place(r);
-    struct wal_span last_line = {.timeline = last};
     AUTO(history_free) struct history h = HISTORY_INIT;
-    AUTO(buf_free) struct buf text = BUF_INIT;
-    char file[32];
 
     if (first == last) {
         pub->spans = xcalloc(1, sizeof *pub->spans);
@@ -73,11 +70,7 @@ static int span_timelines(struct run *r, uint32_t first, uint32_t last, struct e
         return 0;
     }
     /* The promoted server may not have archived it yet; the standby has it in its pg_wal. */
-    TRY(history_complete(&place, r->data_fd, &last_line, 1, err));
-    snprintf(file, sizeof file, "%08X.history", last);
-    TRY(wal_object_get(r->q->repo, r->id.system_id, r->id.major, file, HISTORY_MAX_BYTES, 1, &text,
-                       err));
-    TRY(history_parse(last, text.p, text.len, &h, err));
+    TRY(history_load(&place, r->data_fd, last, &h, err));
     pub->spans = xcalloc(h.count, sizeof *pub->spans);
     for (size_t i = 0; i < h.count; i++) {
         const struct history_entry *e = &h.entries[i];
@@ -87,8 +80,9 @@ static int span_timelines(struct run *r, uint32_t first, uint32_t last, struct e
             pub->spans[pub->n_spans++] = (struct wal_span){e->tli, from, to};
     }
     if (pub->n_spans == 0 || pub->spans[0].timeline != first)
-        return err_set(err, ERR_FAILED, "timeline %u, on which the backup began, is not in \"%s\"",
-                       first, file);
+        return err_set(err, ERR_FAILED,
+                       "timeline %u, on which the backup began, is not in the history of %u", first,
+                       last);
     return 0;
 }
 
@@ -101,7 +95,8 @@ static int describe_pub(struct run *r, struct err *err)
 
     TRY(backup_label_parse(r->session.stop.label, strlen(r->session.stop.label), &label, err));
     memcpy(pub->label, r->label, sizeof pub->label);
-    pub->type = BACKUP_FULL;
+    pub->type = r->type;
+    memcpy(pub->base, r->base, sizeof pub->base);
     pub->cluster = xstrdup(r->q->cluster->name);
     pub->instance =
         xstrdup(r->q->cluster->instance != NULL ? r->q->cluster->instance : r->q->cluster->name);
@@ -117,7 +112,7 @@ static int describe_pub(struct run *r, struct err *err)
     pub->files = r->finished.files;
     pub->raw_bytes = r->finished.bytes;
     pub->read_bytes = atomic_load(&r->copied.read_bytes);
-    pub->changes_found = CHANGES_READ;
+    pub->changes_found = r->type == BACKUP_FULL ? CHANGES_READ : CHANGES_FROM_WAL;
     last_tli = label.tli;
     if (f->in_recovery && r->control.min_recovery_point != 0) {
         pub->stop_lsn = MAX_OF(pub->stop_lsn, r->control.min_recovery_point);

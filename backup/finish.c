@@ -136,6 +136,7 @@ static int add_file(struct merge *m, const struct listed *l, struct entry *e, st
     e->size = f.size;
     e->mtime_s = f.mtime_s;
     e->crc32c = f.crc32c;
+    e->crc_unknown = f.crc_unknown;
     e->place = f.fate == FATE_EMPTY ? PLACE_EMPTY : (f.fate == FATE_MAP ? PLACE_MAP : PLACE_BUNDLE);
     if (f.fate == FATE_MAP) {
         TRY(results_get_map(m->results, &f, &m->map, err));

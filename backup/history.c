@@ -44,3 +44,19 @@ int history_complete(const struct wal_place *p, int data_fd, const struct wal_sp
             TRY(complete_one(p, data_fd, spans[i].timeline, err));
     return 0;
 }
+
+int history_load(const struct wal_place *p, int data_fd, uint32_t timeline, struct history *out,
+                 struct err *err)
+{
+    AUTO(buf_free) struct buf text = BUF_INIT;
+    char file[32];
+
+    if (timeline == 1) {
+        history_root(timeline, out);
+        return 0;
+    }
+    TRY(complete_one(p, data_fd, timeline, err));
+    snprintf(file, sizeof file, "%08X.history", timeline);
+    TRY(wal_object_get(p->repo, p->system_id, p->major, file, HISTORY_MAX_BYTES, 1, &text, err));
+    return history_parse(timeline, text.p, text.len, out, err);
+}

@@ -2,6 +2,7 @@
 #ifndef PGBR_BACKUP_HISTORY_H
 #define PGBR_BACKUP_HISTORY_H
 
+#include "postgres/timeline.h"
 #include "repo/manifest.h"
 #include "wal/prove.h"
 
@@ -12,5 +13,9 @@
  */
 int history_complete(const struct wal_place *p, int data_fd, const struct wal_span *spans, size_t n,
                      struct err *err) MUST_CHECK;
+/* The history of a timeline, from the repository (after the above) or, for timeline 1, without a
+ * file. *out is the caller's. */
+int history_load(const struct wal_place *p, int data_fd, uint32_t timeline, struct history *out,
+                 struct err *err) MUST_CHECK;
 
 #endif

@@ -18,6 +18,7 @@ struct large *large_new(const char *path, uint64_t number, int64_t mtime_s, uint
     l->path = xstrdup(path);
     l->number = number;
     l->mtime_s = mtime_s;
+    l->size = size;
     l->n_parts = MAX_OF(n, 1u);
     atomic_init(&l->parts_left, l->n_parts);
     return l;
@@ -33,10 +34,11 @@ void large_free(struct large *l)
     for (unsigned i = 0; i < l->n_parts; i++)
         free(l->parts[i].extents);
     free(l->path);
+    free(l->map);
     free(l);
 }
 
-static void part_add(struct part *p, struct extent e)
+void part_add(struct part *p, struct extent e)
 {
     struct extent *last = p->n != 0 ? &p->extents[p->n - 1] : NULL;
 
@@ -215,7 +217,7 @@ static int copy_part(struct worker *w, struct large *l, unsigned index, struct q
 /* All parts are there: one map, one CRC. A part that ended early ends the file. */
 static int finish_large(struct worker *w, struct large *l, struct err *err)
 {
-    struct file_result f = {.fate = FATE_MAP, .mtime_s = l->mtime_s};
+    struct file_result f = {.fate = FATE_MAP, .mtime_s = l->mtime_s, .crc_unknown = l->map != NULL};
 
     map_reset(&w->map);
     for (unsigned i = 0; i < l->n_parts; i++) {
@@ -223,7 +225,8 @@ static int finish_large(struct worker *w, struct large *l, struct err *err)
 
         for (size_t k = 0; k < p->n; k++)
             map_add(&w->map, p->extents[k]);
-        f.crc32c = crc32c_combine(f.crc32c, p->crc, p->length);
+        if (!f.crc_unknown)
+            f.crc32c = crc32c_combine(f.crc32c, p->crc, p->length);
         f.size += p->length;
         if (p->length < PART_SIZE)
             break;
@@ -259,7 +262,7 @@ static int read_part(struct worker *w, struct large *l, unsigned index, struct e
 
 int large_part(struct worker *w, struct large *l, unsigned index, bool *last, struct err *err)
 {
-    TRY(read_part(w, l, index, err));
+    TRY(l->map != NULL ? pages_part(w, l, index, err) : read_part(w, l, index, err));
     *last = large_done(l);
     if (!*last)
         return 0;

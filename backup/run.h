@@ -4,6 +4,7 @@
 
 #include "backup/copy.h"
 #include "backup/finish.h"
+#include "backup/increment.h"
 #include "backup/scan.h"
 #include "backup/session.h"
 #include "base/fs.h"
@@ -18,6 +19,11 @@ struct run {
     struct lock_file lock;
     char host[256];
     struct session session;
+    enum backup_type type;
+    char base[LABEL_SIZE + 1]; /* "" for a full one */
+    struct increment increment;
+    bool unfit;     /* the base did not fit: take a full one instead */
+    bool only_full; /* this is that one */
     char label[LABEL_SIZE + 1];
     struct set_identity id;
     struct lease *lease;

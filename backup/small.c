@@ -10,25 +10,6 @@
 
 enum { MAP_READINGS = 20 };
 
-static int flush_results(struct worker *w, struct err *err)
-{
-    if (w->n_results != 0)
-        TRY(results_put(w->c->q->results, w->first_result, w->results, w->n_results, err));
-    w->n_results = 0;
-    return 0;
-}
-
-static int add_result(struct worker *w, uint64_t number, const struct file_result *f,
-                      struct err *err)
-{
-    if (w->n_results == RESULTS_BATCH || w->first_result + w->n_results != number)
-        TRY(flush_results(w, err));
-    if (w->n_results == 0)
-        w->first_result = number;
-    w->results[w->n_results++] = *f;
-    return 0;
-}
-
 static int flush_bundle(struct worker *w, struct err *err)
 {
     struct chunk_note note = {.path = "", .parts = w->parts, .n_parts = (unsigned)w->n_parts};
@@ -46,7 +27,7 @@ static int flush_bundle(struct worker *w, struct err *err)
         f.offset = w->parts[i].offset;
         f.mtime_s = w->smalls[i].mtime_s;
         f.crc32c = w->smalls[i].crc;
-        TRY(add_result(w, w->smalls[i].number, &f, err));
+        TRY(streak_add(&w->streak, w->smalls[i].number, &f, err));
     }
     w->n_parts = 0;
     w->bundle_used = 0;
@@ -110,8 +91,8 @@ static int copy_small(struct worker *w, const char *path, uint64_t number, int64
         return copy_grown(w, path, number, mtime_s, fd, err);
     TRY(settle_filenode_map(w, path, fd, data, &len, err));
     if (len == 0)
-        return add_result(w, number, &(struct file_result){.fate = FATE_EMPTY, .mtime_s = mtime_s},
-                          err);
+        return streak_add(&w->streak, number,
+                          &(struct file_result){.fate = FATE_EMPTY, .mtime_s = mtime_s}, err);
     worker_check_pages(w, &paged, data, len, 0);
     w->parts[w->n_parts] = (struct bundle_part){path, (uint32_t)w->bundle_used, (uint32_t)len};
     w->smalls[w->n_parts++] = (struct small){number, mtime_s, crc32c(0, data, len)};
@@ -132,15 +113,15 @@ int small_run(struct worker *w, const struct task *t, struct err *err)
 
         cur_bytes(&c, strlen(path) + 1);
         if (size == 0) /* what it has got since is in the WAL */
-            TRY(add_result(w, number, &(struct file_result){.fate = FATE_EMPTY, .mtime_s = mtime_s},
-                           err));
+            TRY(streak_add(&w->streak, number,
+                           &(struct file_result){.fate = FATE_EMPTY, .mtime_s = mtime_s}, err));
         else
             TRY(copy_small(w, path, number, mtime_s, err));
         bytes += size;
     }
     rate_take(w->c->rate, bytes, w->c->q->stop);
     TRY(flush_bundle(w, err)); /* paths belong to the task */
-    TRY(flush_results(w, err));
+    TRY(streak_flush(&w->streak, err));
     worker_progress(w, bytes, t->files);
     return 0;
 }

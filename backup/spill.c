@@ -149,6 +149,7 @@ static void format_result(const struct file_result *f, uint8_t record[RECORD])
 {
     memset(record, 0, RECORD);
     record[0] = (uint8_t)f->fate;
+    record[1] = f->crc_unknown;
     put_u64(record + 8, f->size);
     put_u64(record + 16, (uint64_t)f->mtime_s);
     put_u32(record + 24, f->crc32c);
@@ -168,6 +169,25 @@ int results_put(struct results *r, uint64_t first, const struct file_result *f, 
     for (size_t i = 0; i < n; i++)
         format_result(&f[i], records + i * RECORD);
     return fs_pwrite_all(r->fd, records, n * RECORD, first * RECORD, RESULTS_NAME, err);
+}
+
+int streak_flush(struct result_streak *s, struct err *err)
+{
+    if (s->n != 0)
+        TRY(results_put(s->results, s->first, s->items, s->n, err));
+    s->n = 0;
+    return 0;
+}
+
+int streak_add(struct result_streak *s, uint64_t number, const struct file_result *f,
+               struct err *err)
+{
+    if (s->n == RESULTS_BATCH || s->first + s->n != number)
+        TRY(streak_flush(s, err));
+    if (s->n == 0)
+        s->first = number;
+    s->items[s->n++] = *f;
+    return 0;
 }
 
 int results_put_map(struct results *r, const void *map, size_t len, uint64_t *at, struct err *err)
@@ -208,6 +228,7 @@ int results_get(struct results *r, uint64_t number, struct file_result *f, struc
         .size = get_u64(record + 8),
         .mtime_s = (int64_t)get_u64(record + 16),
         .crc32c = get_u32(record + 24),
+        .crc_unknown = record[1] != 0,
         .set = get_u32(record + 28),
         .pack = get_u32(record + 32),
         .chunk = get_u32(record + 36),

@@ -15,6 +15,8 @@
 #include "base/err.h"
 #include "repo/manifest.h"
 
+enum { SMALL_FILE = 64 << 10 }; /* below: bundled */
+
 /* ---- the list of what is to be copied ---- */
 
 struct listed {
@@ -57,7 +59,8 @@ struct file_result {
     uint64_t size;
     int64_t mtime_s;
     uint32_t crc32c;
-    uint32_t set; /* FATE_BUNDLE: 1 is our own, else as adopt_find() gave it */
+    bool crc_unknown; /* not all of it was read */
+    uint32_t set;     /* FATE_BUNDLE: 1 is our own, else as adopt_find() gave it */
     uint32_t pack, chunk, offset;
     uint64_t map_at; /* FATE_MAP: where the encoded map lies in the spilled maps */
     uint32_t map_len;
@@ -74,6 +77,17 @@ int results_create(struct results *r, const char *dir, struct err *err) MUST_CHE
 enum { RESULTS_BATCH = 512 };
 int results_put(struct results *r, uint64_t first, const struct file_result *f, size_t n,
                 struct err *err) MUST_CHECK;
+/* Results that one thread has in nearly ascending order: written in streaks of consecutive numbers.
+ */
+struct result_streak {
+    struct results *results;
+    uint64_t first;
+    size_t n;
+    struct file_result items[RESULTS_BATCH];
+};
+int streak_add(struct result_streak *s, uint64_t number, const struct file_result *f,
+               struct err *err) MUST_CHECK;
+int streak_flush(struct result_streak *s, struct err *err) MUST_CHECK;
 int results_put_map(struct results *r, const void *map, size_t len, uint64_t *at,
                     struct err *err) MUST_CHECK;
 int results_get(struct results *r, uint64_t number, struct file_result *f,

@@ -23,7 +23,7 @@ struct worker *worker_new(struct copy *c, unsigned index)
     w->bundle = xaligned(FS_ALIGN, BUNDLE_SIZE);
     w->parts = xcalloc(RESULTS_BATCH, sizeof *w->parts);
     w->smalls = xcalloc(RESULTS_BATCH, sizeof *w->smalls);
-    w->results = xcalloc(RESULTS_BATCH, sizeof *w->results);
+    w->streak.results = c->q->results;
     return w;
 }
 
@@ -40,7 +40,7 @@ void worker_free(struct worker **pw)
     free(w->bundle);
     free(w->parts);
     free(w->smalls);
-    free(w->results);
+    page_picker_free(&w->picker);
     map_free(&w->map);
     buf_free(&w->map_bytes);
     free(w);

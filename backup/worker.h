@@ -3,7 +3,8 @@
  * chunks, notes the results. Nothing allocates or locks per chunk. Internal to backup/: see copy.h
  * for the whole.
  *
- * large.c copies parts of large files, small.c runs of small ones, worker.c has what both need.
+ * tasks.c makes the tasks; large.c copies parts of large files, pages.c those of which the base has
+ * pages, small.c runs of small files; worker.c has what they need.
  */
 #ifndef PGBR_BACKUP_WORKER_H
 #define PGBR_BACKUP_WORKER_H
@@ -36,6 +37,12 @@ struct large {
     unsigned n_parts;
     atomic_uint parts_left;
     atomic_bool vanished;
+    /* where the base has pages of it */
+    struct changed_file changed;
+    uint8_t *map; /* of the base, with the sets of this backup; NULL: read everything */
+    size_t map_len;
+    uint32_t base_pages, n_sets; /* sets that the map may name */
+    uint64_t size;               /* as listed */
     struct part parts[];
 };
 struct large *large_new(const char *path, uint64_t number, int64_t mtime_s, uint64_t size);
@@ -51,6 +58,8 @@ struct task {
     size_t files;
 };
 void copy_task_drop(void *task);
+/* The thread that makes them: until the list is used up, or nobody takes any more. */
+int copy_make_tasks(struct copy *c, struct err *err) MUST_CHECK;
 
 /* ---- one worker ---- */
 
@@ -77,14 +86,20 @@ struct worker {
     struct bundle_part *parts;
     struct small *smalls;
     size_t n_parts;
-    /* results of the present run, written in streaks of consecutive numbers */
-    struct file_result *results;
-    uint64_t first_result;
-    size_t n_results;
+    struct result_streak streak; /* of the present run */
+    struct page_picker *picker;  /* for parts of which the base has pages; made when needed */
 };
 struct worker *worker_new(struct copy *c, unsigned index);
 void worker_free(struct worker **w);
 int worker_do(struct worker *w, struct task *t, struct err *err) MUST_CHECK;
+
+/* Where the pages of a file lie: behind what the part has so far. */
+void part_add(struct part *p, struct extent e);
+
+/* The pages of a part that changed; the others stay where the base has them. */
+struct page_picker;
+void page_picker_free(struct page_picker **p);
+int pages_part(struct worker *w, struct large *l, unsigned index, struct err *err) MUST_CHECK;
 
 /* Parts of what it does: one part of a large file, *last: all are done now; a run of small ones. */
 int large_part(struct worker *w, struct large *l, unsigned index, bool *last,

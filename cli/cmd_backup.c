@@ -10,18 +10,27 @@
 #include "wal/fill.h"
 
 struct wanted {
+    int type;
     const char *repo;
     unsigned workers;
     bool slow, json;
 };
 
-static int check_type(const char *value, struct err *err)
+static int parse_type(const char *value, int *type, struct err *err)
 {
-    if (strcmp(value, "full") == 0 || strcmp(value, "auto") == 0)
-        return 0;
+    static const struct {
+        const char *name;
+        int type;
+    } types[] = {
+        {"full", BACKUP_FULL}, {"diff", BACKUP_DIFF}, {"incr", BACKUP_INCR}, {"auto", BACKUP_AUTO}};
+
+    for (size_t i = 0; i < LENGTH(types); i++)
+        if (strcmp(value, types[i].name) == 0) {
+            *type = types[i].type;
+            return 0;
+        }
     return err_set(err, ERR_USAGE,
-                   "--type \"%.100s\" is unknown; this version takes \"full\" backups (\"auto\" is "
-                   "the same)",
+                   "--type \"%.100s\" is unknown; it is \"full\", \"diff\", \"incr\" or \"auto\"",
                    value);
 }
 
@@ -31,7 +40,7 @@ static int on_option(void *ctx, int code, const char *value, struct err *err)
 
     switch (code) {
     case 't':
-        return check_type(value, err);
+        return parse_type(value, &w->type, err);
     case 'r':
         w->repo = value;
         return 0;
@@ -115,7 +124,7 @@ static int run(struct app *app, int argc, char **argv, struct err *err)
     AUTO(repo_close) struct repo *repo = NULL;
     AUTO(backup_made_free) struct backup_made made = {0};
     struct progress progress = {0};
-    struct wanted wanted = {0};
+    struct wanted wanted = {.type = BACKUP_AUTO};
     struct backup_request want = {.stop = &app->stop, .progress = &progress};
     struct arguments args;
 
@@ -124,6 +133,7 @@ static int run(struct app *app, int argc, char **argv, struct err *err)
     TRY(app_catch_signals(app, err));
     TRY(config_open_repo(app->config, want.cluster, wanted.repo, REPO_OPEN_FULL, &repo, err));
     progress.mode = app_progress(app);
+    want.type = wanted.type;
     want.repo = repo;
     want.state_dir = app->config->state_dir;
     want.slow_checkpoint = wanted.slow;
@@ -135,7 +145,8 @@ static int run(struct app *app, int argc, char **argv, struct err *err)
 }
 
 static const struct option_row options[] = {
-    {'t', "type", "full|auto", "the kind of backup; both are full ones"},
+    {'t', "type", "full|diff|incr|auto",
+     "everything, what changed since the last full backup, since the last one, or by itself"},
     {'r', "repo", "NAME", "back up into this repository instead of the default one"},
     {'w', "workers", "N", "threads that read, compress and encrypt"},
     {'s', "slow-checkpoint", NULL, "let PostgreSQL spread the checkpoint at the start"},

@@ -117,6 +117,8 @@ struct cluster_config {
     int compress_level;             /* zstd: 1 */
     unsigned workers;               /* min(4, number of CPUs) */
     uint64_t rate_limit;            /* bytes per second read by a backup; 0: none */
+    int64_t full_interval_ms;       /* "auto" takes a full backup when the last is older: 7 days */
+    unsigned chain_max;             /* or has so many on top of it: 0, any number */
     int64_t archive_timeout_ms;     /* proof before a backup that archiving works: 60 s */
     int64_t wal_wait_timeout_ms;    /* for the WAL of a backup: 10 min */
     int64_t archive_get_timeout_ms; /* retrying what may pass: 5 min */

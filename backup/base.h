@@ -1,0 +1,23 @@
+/*
+ * base.h - the backup that an incremental builds on, and whether it fits. Internal to backup/.
+ *
+ * A base must be of the same cluster, lie on the history of the timeline that is backed up, and the
+ * WAL from its start to ours must be there without a gap. Where that is not so a full backup is
+ * taken, and the reason told.
+ */
+#ifndef PGBR_BACKUP_BASE_H
+#define PGBR_BACKUP_BASE_H
+
+#include "backup/run.h"
+
+/* Sets r->type, and r->base where it is not a full one; logs why. Before the lease is written. */
+int base_choose(struct run *r, struct err *err) MUST_CHECK;
+/* Once the lease names it: the base is still there, and fits. Its sets become known to the
+ * manifest. */
+int base_open(struct run *r, struct err *err) MUST_CHECK;
+/* Once the start position is known: what changed since the base. */
+int base_changes(struct run *r, struct err *err) MUST_CHECK;
+/* -1, and the attempt is to be repeated as a full backup. */
+int base_unfit(struct run *r, struct err *err, const char *fmt, ...) PRINTF_LIKE(3, 4);
+
+#endif
