@@ -45,6 +45,13 @@ void cutter_free(struct cutter **c)
     *c = NULL;
 }
 
+uint32_t cut_parts(const struct entry *e)
+{
+    return e->place == PLACE_MAP && e->size > PART_BYTES
+               ? (uint32_t)((e->size + PART_BYTES - 1) / PART_BYTES)
+               : 1;
+}
+
 static int hand_over(struct cutter *c, struct task **t, struct err *err)
 {
     if (*t == NULL || c->take(c->ctx, TAKE(*t)))
@@ -69,6 +76,7 @@ static struct item *new_item(struct task *t, const struct cut_file *f, enum item
     i->uid = f->uid;
     i->gid = f->gid;
     i->size = f->entry->size;
+    i->crc = late_crc_hold(f->crc);
     return i;
 }
 
@@ -169,6 +177,7 @@ static void begin_part(struct part *p, const struct cut_file *f, uint64_t from, 
     p->item->part = true;
     p->item->from = from;
     p->item->old_size = old_size;
+    p->item->number = (uint32_t)(from / PART_BYTES);
     p->pages = 0;
 }
 

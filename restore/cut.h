@@ -16,10 +16,14 @@ struct cut_file {
     const char *rel; /* its path there */
     uid_t uid;
     gid_t gid;
-    bool exists, made; /* there from before; made just now, empty */
+    bool exists, made;    /* there from before; made just now, empty */
+    struct late_crc *crc; /* borrowed; or NULL */
 };
 /* Takes the task; false: nobody wants it any more. */
 typedef bool task_taker(void *ctx, struct task *task);
+
+/* How many items the file will be. */
+uint32_t cut_parts(const struct entry *e);
 
 struct cutter;
 struct cutter *cutter_new(struct manifest *m, const struct layout *l, task_taker *take, void *ctx);

@@ -161,17 +161,23 @@ static int make_link(struct fetch *f, const struct entry *e, unsigned root, cons
 /* ---- files ---- */
 
 /* In backup_manifest, where a file from outside the data directory has the place it now gets. */
-static int list_file(struct fetch *f, const struct entry *e, unsigned root, struct err *err)
+static int list_file(struct fetch *f, const struct entry *e, unsigned root, struct late_crc **crc,
+                     struct err *err)
 {
     AUTO(mem_free) char *outside = NULL;
     const char *path = strchr(e->path, '/');
+    uint64_t at;
 
     if (f->t->listing == NULL || root == ROOT_WAL || path == NULL)
         return 0;
     path++;
     if (root == ROOT_CONFIG)
         path = outside = xasprintf(CONFIG_DIR "/%s", path);
-    return pgmanifest_add(f->t->listing, path, e->size, e->mtime_s, e->crc32c, err);
+    if (!e->crc_unknown || e->place == PLACE_EMPTY)
+        return pgmanifest_add(f->t->listing, path, e->size, e->mtime_s, e->crc32c, err);
+    TRY(pgmanifest_add_later(f->t->listing, path, e->size, e->mtime_s, &at, err));
+    *crc = late_crc_new(f->t->listing, at, cut_parts(e));
+    return 0;
 }
 
 /*
@@ -202,6 +208,7 @@ static int add_file(struct fetch *f, const struct entry *e, unsigned root, const
                     enum found found, struct err *err)
 {
     struct cut_file file = {.entry = e, .root = root, .rel = rel, .exists = found == FOUND_FILE};
+    AUTO(late_crc_drop) struct late_crc *crc = NULL;
 
     if (root == ROOT_DATA && strcmp(rel, CONTROL_PATH) == 0)
         file.rel = CONTROL_ASIDE;
@@ -209,7 +216,8 @@ static int add_file(struct fetch *f, const struct entry *e, unsigned root, const
     if (root == ROOT_CONFIG)
         file.uid = (uid_t)-1, file.gid = (gid_t)-1;
     f->done->files++;
-    TRY(list_file(f, e, root, err));
+    TRY(list_file(f, e, root, &crc, err));
+    file.crc = crc;
     TRY(make_file(f, &file, err));
     if (file.made && e->place == PLACE_EMPTY && e->size == 0) {
         count_empty(f);

@@ -2,6 +2,7 @@
 #include "restore/pgmanifest.h"
 
 #include <fcntl.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <time.h>
 #include <unistd.h>
@@ -13,35 +14,32 @@
 #include "postgres/lsn.h"
 
 #define FILE_NAME "backup_manifest"
-enum { FLUSH_AT = 256 << 10 };
+enum { FLUSH_AT = 256 << 10, CRC_DIGITS = 8, CRC_FROM_END = CRC_DIGITS + 3 /* " } */ };
 
 struct pgmanifest {
     int fd;
     const struct pubinfo *pub;
-    struct buf text; /* not yet written */
-    struct sha256 *sum;
+    pthread_mutex_t lock; /* of text and written */
+    struct buf text;      /* not yet written */
+    uint64_t written;     /* bytes of the file before it */
     bool any;
 };
 
 void pgmanifest_free(struct pgmanifest **m)
 {
-    uint8_t unused[32];
-
     if (*m == NULL)
         return;
     fd_close(&(*m)->fd);
     buf_free(&(*m)->text);
-    if ((*m)->sum != NULL)
-        sha256_done(&(*m)->sum, unused);
+    pthread_mutex_destroy(&(*m)->lock);
     free(*m);
     *m = NULL;
 }
 
 static int flush(struct pgmanifest *m, struct err *err)
 {
-    if (m->sum != NULL)
-        sha256_add(m->sum, m->text.p, m->text.len);
     TRY(fs_write_all(m->fd, m->text.p, m->text.len, FILE_NAME, err));
+    m->written += m->text.len;
     buf_clear(&m->text);
     return 0;
 }
@@ -53,8 +51,8 @@ int pgmanifest_begin(struct pgmanifest **out, int dirfd, const struct pubinfo *p
 
     *out = m;
     m->pub = pub;
-    m->sum = sha256_new();
-    m->fd = openat(dirfd, FILE_NAME, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+    pthread_mutex_init(&m->lock, NULL);
+    m->fd = openat(dirfd, FILE_NAME, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
     if (m->fd < 0) {
         err_sys(err, "cannot create \"" FILE_NAME "\"");
         pgmanifest_free(out);
@@ -151,10 +149,43 @@ void pgmanifest_line(struct buf *out, const char *path, uint64_t size, int64_t m
 int pgmanifest_add(struct pgmanifest *m, const char *path, uint64_t size, int64_t mtime_s,
                    uint32_t crc32c, struct err *err)
 {
+    uint64_t ignored;
+
+    TRY(pgmanifest_add_later(m, path, size, mtime_s, &ignored, err));
+    return pgmanifest_set(m, ignored, crc32c, err);
+}
+
+int pgmanifest_add_later(struct pgmanifest *m, const char *path, uint64_t size, int64_t mtime_s,
+                         uint64_t *at, struct err *err)
+{
+    int rc = 0;
+
+    pthread_mutex_lock(&m->lock);
+    if (m->text.len >= FLUSH_AT)
+        rc = flush(m, err);
     buf_adds(&m->text, m->any ? ",\n" : "\n");
     m->any = true;
-    pgmanifest_line(&m->text, path, size, mtime_s, crc32c);
-    return m->text.len < FLUSH_AT ? 0 : flush(m, err);
+    pgmanifest_line(&m->text, path, size, mtime_s, 0);
+    *at = m->written + m->text.len - CRC_FROM_END;
+    pthread_mutex_unlock(&m->lock);
+    return rc;
+}
+
+int pgmanifest_set(struct pgmanifest *m, uint64_t at, uint32_t crc32c, struct err *err)
+{
+    AUTO(buf_free) struct buf hex = BUF_INIT;
+    uint8_t crc[4];
+    int rc = 0;
+
+    put_u32(crc, crc32c);
+    buf_hex(&hex, crc, sizeof crc);
+    pthread_mutex_lock(&m->lock);
+    if (at >= m->written)
+        memcpy(m->text.p + (at - m->written), hex.p, CRC_DIGITS);
+    else
+        rc = fs_pwrite_all(m->fd, hex.p, CRC_DIGITS, at, FILE_NAME, err);
+    pthread_mutex_unlock(&m->lock);
+    return rc;
 }
 
 /* ---- the end ---- */
@@ -174,13 +205,32 @@ static void add_wal_ranges(struct pgmanifest *m)
     buf_adds(&m->text, "],\n");
 }
 
+/* Over every byte that was written, read back: some of them came late. */
+static int sum_of_all(struct pgmanifest *m, uint8_t digest[32], struct err *err)
+{
+    struct sha256 *sum = sha256_new();
+    AUTO(mem_free) uint8_t *piece = xmalloc(FLUSH_AT);
+    uint64_t at = 0;
+    size_t got = 1;
+    int rc = 0;
+
+    while (rc == 0 && got != 0) {
+        rc = fs_pread_all(m->fd, piece, FLUSH_AT, at, &got, FILE_NAME, err);
+        if (rc == 0)
+            sha256_add(sum, piece, got);
+        at += got;
+    }
+    sha256_done(&sum, digest);
+    return rc;
+}
+
 int pgmanifest_finish(struct pgmanifest *m, struct err *err)
 {
     uint8_t digest[32];
 
     add_wal_ranges(m);
     TRY(flush(m, err));
-    sha256_done(&m->sum, digest); /* over every byte before its own line */
+    TRY(sum_of_all(m, digest, err));
     buf_adds(&m->text, "\"Manifest-Checksum\": \"");
     buf_hex(&m->text, digest, sizeof digest);
     buf_adds(&m->text, "\"}\n");

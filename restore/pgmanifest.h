@@ -22,6 +22,11 @@ int pgmanifest_begin(struct pgmanifest **m, int dirfd, const struct pubinfo *pub
 /* path: relative to the data directory ("pg_tblspc/16400/PG_15_..." for tablespaces). */
 int pgmanifest_add(struct pgmanifest *m, const char *path, uint64_t size, int64_t mtime_s,
                    uint32_t crc32c, struct err *err) MUST_CHECK;
+/* The same of a file whose CRC-32C is not known yet: *at is for pgmanifest_set(), which any thread
+ * may call once, before pgmanifest_finish(). */
+int pgmanifest_add_later(struct pgmanifest *m, const char *path, uint64_t size, int64_t mtime_s,
+                         uint64_t *at, struct err *err) MUST_CHECK;
+int pgmanifest_set(struct pgmanifest *m, uint64_t at, uint32_t crc32c, struct err *err) MUST_CHECK;
 /* The WAL ranges and the file's own checksum. The caller makes it durable. */
 int pgmanifest_finish(struct pgmanifest *m, struct err *err) MUST_CHECK;
 void pgmanifest_free(struct pgmanifest **m);

@@ -14,6 +14,8 @@ void task_free(struct task **t)
 {
     if (*t == NULL)
         return;
+    for (size_t i = 0; i < (*t)->n; i++)
+        late_crc_drop(&(*t)->items[i].crc);
     free((*t)->items);
     free((*t)->extents);
     buf_free(&(*t)->text);

@@ -14,6 +14,7 @@
 
 #include "base/buf.h"
 #include "repo/extent.h"
+#include "restore/late_crc.h"
 
 enum item_kind { ITEM_EMPTY, ITEM_BUNDLE, ITEM_PAGES };
 
@@ -32,6 +33,8 @@ struct item {
     uint64_t from, len;                /* ITEM_PAGES: the bytes of the file this item covers */
     bool part;         /* ITEM_PAGES: one of several; the file is there and has its size */
     uint64_t old_size; /* part: bytes it had before, to be compared */
+    struct late_crc *crc; /* wants to know that of what is written; or NULL */
+    uint32_t number;      /* of the part in it */
 };
 struct task {
     struct item *items;

@@ -32,6 +32,7 @@ struct job {
     const char *name;
     int fd;
     uint64_t old_size; /* delta: bytes that may be compared */
+    uint32_t crc;      /* of what is done so far, where the item wants it */
 };
 
 int writer_new(struct writer **out, const struct write_terms *terms, struct err *err)
@@ -77,6 +78,12 @@ static size_t bytes_of(const struct writer *w, const struct item *i, uint64_t of
     return (size_t)MIN_OF((uint64_t)pages * w->page, i->size - offset);
 }
 
+static void sum_up(struct job *j, const void *data, size_t len)
+{
+    if (j->item->crc != NULL)
+        j->crc = crc32c(j->crc, data, len);
+}
+
 static int too_short(size_t len, size_t want, struct err *err)
 {
     return err_set(err, ERR_CORRUPT, "a chunk has %zu bytes where the backup needs %zu", len, want);
@@ -86,7 +93,7 @@ static int too_short(size_t len, size_t want, struct err *err)
  * Pages [first, first + n) of a chunk go to the file at offset. A chunk that is wanted as a whole
  * is decoded where it will be written from; any other is kept, more of it may be wanted soon.
  */
-static int put_pages(struct writer *w, const struct job *j, struct chunk_at at, uint32_t first,
+static int put_pages(struct writer *w, struct job *j, struct chunk_at at, uint32_t first,
                      uint32_t n, uint64_t offset, struct err *err)
 {
     size_t want = bytes_of(w, j->item, offset, n), len;
@@ -106,6 +113,7 @@ static int put_pages(struct writer *w, const struct job *j, struct chunk_at at, 
         TRY(page_sink_room(&w->sink, want, &room, err));
         memcpy(room, data + (size_t)first * w->page, want);
     }
+    sum_up(j, room, want);
     page_sink_fill(&w->sink, want);
     w->count.fetched += want;
     return 0;
@@ -113,7 +121,7 @@ static int put_pages(struct writer *w, const struct job *j, struct chunk_at at, 
 
 /* Delta: true when the pages of the file are what the chunk holds. Whole chunks are judged by the
  * hash that their pack knows, others by their bytes. */
-static int pages_are_there(struct writer *w, const struct job *j, struct chunk_at at,
+static int pages_are_there(struct writer *w, struct job *j, struct chunk_at at,
                            uint32_t first, uint32_t n, uint64_t offset, bool *same, struct err *err)
 {
     size_t want = bytes_of(w, j->item, offset, n), len;
@@ -132,16 +140,20 @@ static int pages_are_there(struct writer *w, const struct job *j, struct chunk_a
         if (raw_len == want) {
             struct hash128 mine = hash128(here, want);
             *same = memcmp(&mine, &hash, sizeof mine) == 0;
+            if (*same)
+                sum_up(j, here, want);
             return 0;
         }
     }
     TRY(chunks_get(w->chunks, CHUNK_PAGES, at, &data, &len, err));
     *same = len >= (size_t)first * w->page + want &&
             memcmp(here, data + (size_t)first * w->page, want) == 0;
+    if (*same)
+        sum_up(j, here, want);
     return 0;
 }
 
-static int do_pages(struct writer *w, const struct job *j, struct chunk_at at, uint32_t first,
+static int do_pages(struct writer *w, struct job *j, struct chunk_at at, uint32_t first,
                     uint32_t n, uint64_t offset, struct err *err)
 {
     bool same = false;
@@ -156,7 +168,7 @@ static int do_pages(struct writer *w, const struct job *j, struct chunk_at at, u
 }
 
 /* A run of pages that lie one behind the other in the packs of a set: chunk by chunk. */
-static int do_run(struct writer *w, const struct job *j, const struct extent *e, uint64_t offset,
+static int do_run(struct writer *w, struct job *j, const struct extent *e, uint64_t offset,
                   struct err *err)
 {
     uint64_t addr = e->addr;
@@ -173,11 +185,13 @@ static int do_run(struct writer *w, const struct job *j, const struct extent *e,
 }
 
 /* Zero pages are stored nowhere and take no space: a new file simply has a hole there. */
-static int do_zeros(struct writer *w, const struct job *j, const struct extent *e, uint64_t offset,
+static int do_zeros(struct writer *w, struct job *j, const struct extent *e, uint64_t offset,
                     struct err *err)
 {
     uint64_t len = MIN_OF((uint64_t)e->count * w->page, j->item->size - offset);
 
+    if (j->item->crc != NULL)
+        j->crc = crc32c_combine(j->crc, crc32c_zeros(len), len);
     if (offset >= j->old_size) {
         w->count.fetched += len;
         return 0;
@@ -198,7 +212,7 @@ static int do_zeros(struct writer *w, const struct job *j, const struct extent *
     return 0;
 }
 
-static int write_extents(struct writer *w, const struct job *j, struct err *err)
+static int write_extents(struct writer *w, struct job *j, struct err *err)
 {
     const struct item *i = j->item;
     uint64_t offset = i->from;
@@ -234,7 +248,7 @@ static int do_file_of_pages(struct writer *w, struct job *j, struct err *err)
 
 /* ---- small files ---- */
 
-static int do_bundled(struct writer *w, const struct job *j, struct err *err)
+static int do_bundled(struct writer *w, struct job *j, struct err *err)
 {
     const struct item *i = j->item;
     const uint8_t *data, *here;
@@ -244,6 +258,7 @@ static int do_bundled(struct writer *w, const struct job *j, struct err *err)
                    &len, err));
     if (i->offset > len || i->size > len - i->offset)
         return too_short(len, (size_t)i->offset + (size_t)i->size, err);
+    sum_up(j, data + i->offset, (size_t)i->size);
     if (j->old_size == i->size) {
         TRY(local_open(&w->local, j->dirfd, j->name, i->size, err));
         TRY(local_bytes(&w->local, 0, (size_t)i->size, &here, err));
@@ -289,6 +304,8 @@ static int do_item(struct writer *w, const struct task *t, const struct item *i,
 
     if (result == 0)
         result = do_content(w, &j, err);
+    if (result == 0 && i->crc != NULL)
+        result = late_crc_part(i->crc, i->number, j.crc, i->kind == ITEM_PAGES ? i->len : i->size, err);
     local_close(&w->local);
     /* close() reports what a network file system could not write. */
     if (j.fd >= 0 && close(j.fd) != 0 && errno != EINTR && result == 0)

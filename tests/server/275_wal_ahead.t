@@ -5,7 +5,7 @@
 . "${0%/*}/../lib/pgbr.sh"
 
 cc -std=gnu17 -shared -fPIC -o "$work/slow.so" "$top/tests/server/slow_opens.c"
-slow="LD_PRELOAD=$work/slow.so SLOW_DIR=$work/repo SLOW_MS=${SLOW_MS:-80}" # before a command
+slow="ASAN_OPTIONS=${ASAN_OPTIONS:+$ASAN_OPTIONS:}verify_asan_link_order=0 LD_PRELOAD=$work/slow.so SLOW_DIR=$work/repo SLOW_MS=${SLOW_MS:-80}" # before a command
 now_ms() {
     date +%s%3N
 }

@@ -17,6 +17,7 @@ made() { # KEY: of the last backup
 restored() { # the newest backup, as it is when its own WAL is replayed: a hash of everything
     rm -rf copy
     pgbr -q restore main --data-dir "$work/copy" "$@" >&2
+    as_owner "$(pg_version_dir 15)/bin/pg_verifybackup" -n "$work/copy" >&2
     restore_start copy >&2
     dump_sum copy
     cluster_stop copy fast >&2
