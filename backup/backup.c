@@ -162,6 +162,33 @@ static int insert_lsn(void *ctx, uint64_t *lsn, struct err *err)
     return pg_insert_lsn(s->pg, lsn, err);
 }
 
+/* Something is wrong that nobody knows yet: nothing that rests on it may be kept. */
+static int cross_check(struct run *r, struct err *err)
+{
+    AUTO(buf_free) struct buf alarm = BUF_INIT;
+    struct crosscheck_terms t = {.repo = r->q->repo,
+                                 .increment = &r->increment,
+                                 .data_fd = r->data_fd,
+                                 .start = r->session.start_lsn,
+                                 .stop = r->q->stop};
+    const struct pubinfo *base;
+    uint64_t read = 0;
+
+    if (r->type == BACKUP_FULL)
+        return 0;
+    base = manifest_pub(r->increment.base);
+    t.base_start = base->start_lsn;
+    t.by_content =
+        r->session.facts.checksums && !base->from_standby && !r->session.facts.in_recovery;
+    TRY(crosscheck(&r->copied.samples, &t, &alarm, &read, err));
+    atomic_fetch_add(&r->copied.read_bytes, read);
+    if (alarm.len == 0)
+        return 0;
+    log_error("ALARM: %s; please report this, with the WAL from there on", buf_text(&alarm));
+    r->alarm = true;
+    return base_unfit(r, err, "%s", buf_text(&alarm));
+}
+
 /* pg_control is last: on a standby its minRecoveryPoint proves where the copy is consistent. */
 static int copy_control(struct run *r, const struct copy_request *q, struct err *err)
 {
@@ -213,6 +240,7 @@ static int copy(struct run *r, struct err *err)
     };
 
     TRY(copy_run(&q, &r->copied, err));
+    TRY(cross_check(r, err));
     TRY(suspects_settle(r->copied.suspects, r->copied.workers, r->data_fd, &rules, r->q->stop,
                         &r->made->info, &r->made->pub.page_errors, err));
     TRY(copy_control(r, &q, err));
@@ -339,7 +367,11 @@ static void run_close(struct run *r)
     lock_release(&r->lock);
 }
 
-static int attempt(const struct backup_request *q, bool only_full, bool *unfit,
+struct verdict {
+    bool unfit, alarm;
+};
+
+static int attempt(const struct backup_request *q, bool only_full, struct verdict *verdict,
                    struct backup_made *made, struct err *err)
 {
     struct run r = {
@@ -370,22 +402,24 @@ static int attempt(const struct backup_request *q, bool only_full, bool *unfit,
     crash_point("backup-released");
     if (rc != 0)
         backup_made_free(made);
-    *unfit = rc != 0 && r.unfit;
+    *verdict = (struct verdict){rc != 0 && r.unfit, r.alarm};
     return rc;
 }
 
 /* What the attempt that failed has stored is adopted by the full one. */
 int backup_run(const struct backup_request *q, struct backup_made *made, struct err *err)
 {
-    bool unfit;
+    struct verdict first, second;
 
-    if (attempt(q, false, &unfit, made, err) == 0)
+    if (attempt(q, false, &first, made, err) == 0)
         return 0;
-    if (!unfit)
+    if (!first.unfit)
         return -1;
     log_warning("%s; a full backup is taken instead", err->msg);
     err_clear(err);
-    return attempt(q, true, &unfit, made, err);
+    TRY(attempt(q, true, &second, made, err));
+    made->warnings += first.alarm;
+    return 0;
 }
 
 void backup_made_free(struct backup_made *m)

@@ -225,8 +225,11 @@ int base_changes(struct run *r, struct err *err)
     range.from = p->start_lsn;
     range.backup_lsn = p->from_standby ? 0 : p->start_lsn;
     TRY(changed_collect(&range, &r->increment.changed, &doubt, err));
-    if (r->increment.changed == NULL)
-        return base_unfit(r, err, "%s", doubt.msg);
-    tell(r, p);
+    if (r->increment.changed != NULL)
+        tell(r, p);
+    else
+        log_warning("the WAL cannot tell what changed since backup %s: %s; everything is read, and "
+                    "compared with what that backup holds",
+                    r->base, doubt.msg);
     return 0;
 }

@@ -90,7 +90,7 @@ static int run_threads(struct copy *c, struct err *err)
 
 int copy_run(const struct copy_request *q, struct copy_made *made, struct err *err)
 {
-    struct copy c = {.q = q, .made = made};
+    struct copy c = {.q = q, .made = made, .parsing = PTHREAD_MUTEX_INITIALIZER};
     int rc;
 
     made->workers = q->workers;
@@ -105,6 +105,7 @@ int copy_run(const struct copy_request *q, struct copy_made *made, struct err *e
     free(c.packers);
     queue_free(&c.tasks);
     rate_free(&c.rate);
+    pthread_mutex_destroy(&c.parsing);
     return rc;
 }
 
@@ -115,4 +116,5 @@ void copy_made_free(struct copy_made *made)
     free(made->suspects);
     packer_free(&made->packer);
     made->suspects = NULL;
+    samples_free(&made->samples);
 }

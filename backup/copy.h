@@ -11,6 +11,7 @@
 
 #include <stdatomic.h>
 
+#include "backup/crosscheck.h"
 #include "backup/increment.h"
 #include "backup/suspect.h"
 #include "base/progress.h"
@@ -42,6 +43,7 @@ struct copy_request {
 };
 struct copy_made {
     struct suspects *suspects; /* per worker */
+    struct samples samples;    /* with an increment: where to look whether it is right */
     struct packer *packer;     /* still open: takes pg_control, then packer_finish() */
     unsigned workers;
     atomic_uint_fast64_t vanished, adopted_bytes, read_bytes;

@@ -112,7 +112,9 @@ static int describe_pub(struct run *r, struct err *err)
     pub->files = r->finished.files;
     pub->raw_bytes = r->finished.bytes;
     pub->read_bytes = atomic_load(&r->copied.read_bytes);
-    pub->changes_found = r->type == BACKUP_FULL ? CHANGES_READ : CHANGES_FROM_WAL;
+    pub->changes_found = r->type == BACKUP_FULL         ? CHANGES_READ
+                         : r->increment.changed != NULL ? CHANGES_FROM_WAL
+                                                        : CHANGES_COMPARED;
     last_tli = label.tli;
     if (f->in_recovery && r->control.min_recovery_point != 0) {
         pub->stop_lsn = MAX_OF(pub->stop_lsn, r->control.min_recovery_point);

@@ -14,6 +14,8 @@ void increment_free(struct increment *inc)
     changed_free(&inc->changed);
     free(inc->sets);
     inc->sets = NULL;
+    free(inc->labels);
+    inc->labels = NULL;
 }
 
 int increment_register(struct increment *inc, struct manifest_writer *w, struct err *err)
@@ -28,6 +30,9 @@ int increment_register(struct increment *inc, struct manifest_writer *w, struct 
         TRY(manifest_add_set(w, manifest_set(inc->base, i), packs, n_packs, &inc->sets[i], err));
         inc->n_sets = inc->sets[i] + 1;
     }
+    inc->labels = xcalloc(inc->n_sets, sizeof *inc->labels);
+    for (uint32_t i = 1; i < n; i++)
+        memcpy(inc->labels[inc->sets[i]], manifest_set(inc->base, i), LABEL_SIZE + 1);
     return 0;
 }
 
@@ -98,8 +103,9 @@ static bool is_vouched_for(struct increment_walk *w, const struct listed *l, con
 {
     struct rel_file rel;
 
-    if (e == NULL || e->type != ENTRY_FILE || strncmp(l->path, "data/", 5) != 0 ||
-        !relfile_parse(l->path + 5, &rel) || rel.fork != FORK_MAIN)
+    if (w->inc->changed == NULL || e == NULL || e->type != ENTRY_FILE ||
+        strncmp(l->path, "data/", 5) != 0 || !relfile_parse(l->path + 5, &rel) ||
+        rel.fork != FORK_MAIN)
         return false;
     if (l->size > FILE_BYTES_MAX || e->size > FILE_BYTES_MAX || l->size % PG_PAGE_SIZE != 0 ||
         e->size % PG_PAGE_SIZE != 0 || has_damage(w->inc, l->path + 5))
@@ -165,8 +171,14 @@ int increment_plan(struct increment_walk *w, const struct listed *l, enum file_p
 
     *plan = PLAN_WHOLE;
     TRY(look_up(w, l->path, &e, err));
-    if (!is_vouched_for(w, l, e))
-        return 0;
+    w->changed = (struct changed_file){0};
+    if (!is_vouched_for(w, l, e)) {
+        if (e == NULL || e->type != ENTRY_FILE || e->place != PLACE_MAP || l->size < SMALL_FILE ||
+            w->changed.all)
+            return 0;
+        *plan = PLAN_COMPARE;
+        return translate(w, e, err);
+    }
     if (l->size == e->size && changed_next(&w->changed, 0) >= pages_of(e->size)) {
         *plan = PLAN_SAME;
         return same(w, l, e, err);

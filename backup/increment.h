@@ -5,7 +5,8 @@
  * The list of files and the file table of the base are in the same order, so one goes along the
  * other. A file is one of three things: unchanged, and then it is never opened; changed in some
  * blocks, and then those are read; or read whole, because the WAL cannot vouch for it (maps of
- * visibility and free space, everything that is no relation, what is new). Used by one thread, but
+ * visibility and free space, everything that is no relation, what is new), and then compared with
+ * what the base has. Used by one thread, but
  * for what an increment points to.
  */
 #ifndef PGBR_BACKUP_INCREMENT_H
@@ -19,7 +20,8 @@ struct increment {
     struct manifest *base;
     uint32_t *sets;  /* for each set of the base its index in the SETTAB of this backup */
     uint32_t n_sets; /* all those indexes are below */
-    struct changed *changed;
+    char (*labels)[LABEL_SIZE + 1]; /* of the sets by their index here; "": not of the base */
+    struct changed *changed;        /* NULL: the WAL cannot tell, everything is read and compared */
 };
 void increment_free(struct increment *inc);
 /* Makes the base's sets known to the manifest that is being built. */
@@ -29,9 +31,10 @@ int increment_register(struct increment *inc, struct manifest_writer *w,
 /* ---- file by file ---- */
 
 enum file_plan {
-    PLAN_WHOLE, /* read all of it */
-    PLAN_SAME,  /* as in the base: result says where it lies, the map is in map */
-    PLAN_PAGES, /* changed says which blocks, the base's map is in map */
+    PLAN_WHOLE,   /* read all of it */
+    PLAN_COMPARE, /* the same, but the base may hold it: its map is in map */
+    PLAN_SAME,    /* as in the base: result says where it lies, the map is in map */
+    PLAN_PAGES,   /* changed says which blocks, the base's map is in map */
 };
 struct increment_walk {
     const struct increment *inc;

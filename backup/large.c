@@ -54,14 +54,6 @@ void part_add(struct part *p, struct extent e)
     p->extents[p->n++] = e;
 }
 
-struct slice {
-    struct block_run runs[SLICE_PAGES]; /* of non-zero pages, by block of the file */
-    unsigned n_runs;
-    uint32_t pages;      /* non-zero ones */
-    const uint8_t *data; /* they, side by side */
-    size_t len;
-};
-
 /* Leaves out the zero pages. A short last page always counts as data. */
 static void slice_pages(struct worker *w, const uint8_t *data, size_t len, uint32_t block,
                         struct slice *s)
@@ -114,10 +106,13 @@ static int copy_slice(struct worker *w, struct large *l, struct part *p, uint64_
     uint32_t block = (uint32_t)(offset / PG_PAGE_SIZE);
     uint32_t blocks = (uint32_t)((len + PG_PAGE_SIZE - 1) / PG_PAGE_SIZE), set = SET_ZERO;
     struct place at = {0};
+    bool same = false;
     struct slice s;
 
     slice_pages(w, data, len, block, &s);
-    if (s.pages != 0) {
+    if (s.pages != 0 && l->map != NULL)
+        TRY(compare_slice(w, l, &s, block, blocks, &set, &at, &same, err));
+    if (s.pages != 0 && !same) {
         struct chunk_note note = {.path = l->path,
                                   .file_size = file_size,
                                   .mtime_s = l->mtime_s,
@@ -217,7 +212,7 @@ static int copy_part(struct worker *w, struct large *l, unsigned index, struct q
 /* All parts are there: one map, one CRC. A part that ended early ends the file. */
 static int finish_large(struct worker *w, struct large *l, struct err *err)
 {
-    struct file_result f = {.fate = FATE_MAP, .mtime_s = l->mtime_s, .crc_unknown = l->map != NULL};
+    struct file_result f = {.fate = FATE_MAP, .mtime_s = l->mtime_s, .crc_unknown = l->picked};
 
     map_reset(&w->map);
     for (unsigned i = 0; i < l->n_parts; i++) {
@@ -262,7 +257,7 @@ static int read_part(struct worker *w, struct large *l, unsigned index, struct e
 
 int large_part(struct worker *w, struct large *l, unsigned index, bool *last, struct err *err)
 {
-    TRY(l->map != NULL ? pages_part(w, l, index, err) : read_part(w, l, index, err));
+    TRY(l->picked ? pages_part(w, l, index, err) : read_part(w, l, index, err));
     *last = large_done(l);
     if (!*last)
         return 0;

@@ -91,7 +91,7 @@ static int add_same(struct maker *m, const struct listed *e, struct err *err)
     return streak_add(m->same, e->number, &f, err);
 }
 
-static void add_pages(struct maker *m, const struct listed *e)
+static void add_mapped(struct maker *m, const struct listed *e, enum file_plan plan)
 {
     const struct increment_walk *w = &m->walk;
     struct large *l = large_new(e->path, e->number, e->mtime_s, e->size);
@@ -100,6 +100,7 @@ static void add_pages(struct maker *m, const struct listed *e)
     l->map = xmalloc(w->map.len);
     memcpy(l->map, w->map.p, w->map.len);
     l->map_len = w->map.len;
+    l->picked = plan == PLAN_PAGES;
     l->base_pages = (uint32_t)(w->entry.size / PG_PAGE_SIZE);
     l->n_sets = m->c->q->increment->n_sets;
     push_large(m, l);
@@ -111,11 +112,14 @@ static int add(struct maker *m, const struct listed *e, struct err *err)
 
     if (m->c->q->increment != NULL)
         TRY(increment_plan(&m->walk, e, &plan, err));
+    samples_pass(&m->c->made->samples, e,
+                 plan == PLAN_SAME || plan == PLAN_PAGES ? &m->walk : NULL);
     switch (plan) {
     case PLAN_SAME:
         return add_same(m, e, err);
     case PLAN_PAGES:
-        add_pages(m, e);
+    case PLAN_COMPARE:
+        add_mapped(m, e, plan);
         return 0;
     case PLAN_WHOLE:
         break;
@@ -156,6 +160,7 @@ int copy_make_tasks(struct copy *c, struct err *err)
     int rc = 0;
 
     if (c->q->increment != NULL) {
+        samples_begin(&c->made->samples, c->q->list->bytes);
         m.same = xcalloc(1, sizeof *m.same);
         m.same->results = c->q->results;
         rc = increment_walk_begin(&m.walk, c->q->increment, err);

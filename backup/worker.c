@@ -41,6 +41,7 @@ void worker_free(struct worker **pw)
     free(w->parts);
     free(w->smalls);
     page_picker_free(&w->picker);
+    comparer_free(&w->comparer);
     map_free(&w->map);
     buf_free(&w->map_bytes);
     free(w);

@@ -4,7 +4,8 @@
  * for the whole.
  *
  * tasks.c makes the tasks; large.c copies parts of large files, pages.c those of which the base has
- * pages, small.c runs of small files; worker.c has what they need.
+ * pages, compare.c looks for what was read in the base, small.c copies runs of small files;
+ * worker.c has what they need.
  */
 #ifndef PGBR_BACKUP_WORKER_H
 #define PGBR_BACKUP_WORKER_H
@@ -21,6 +22,7 @@ struct copy {
     struct rate *rate;
     struct packer **packers;
     atomic_uint_fast64_t insert_lsn; /* as last asked; pages beyond are suspects, settled later */
+    pthread_mutex_t parsing;         /* see fingerprints_new() */
 };
 
 /* A large file on its way; freed by whoever finishes the last part. */
@@ -39,8 +41,10 @@ struct large {
     atomic_bool vanished;
     /* where the base has pages of it */
     struct changed_file changed;
-    uint8_t *map; /* of the base, with the sets of this backup; NULL: read everything */
+    uint8_t *map; /* of the base, with the sets of this backup; NULL: it has none */
     size_t map_len;
+    bool
+        picked; /* only what changed is read; else everything, and compared with the map's chunks */
     uint32_t base_pages, n_sets; /* sets that the map may name */
     uint64_t size;               /* as listed */
     struct part parts[];
@@ -87,7 +91,8 @@ struct worker {
     struct small *smalls;
     size_t n_parts;
     struct result_streak streak; /* of the present run */
-    struct page_picker *picker;  /* for parts of which the base has pages; made when needed */
+    struct page_picker *picker;  /* for parts of which only some pages are read; and */
+    struct comparer *comparer;   /* those that are compared; made when needed */
 };
 struct worker *worker_new(struct copy *c, unsigned index);
 void worker_free(struct worker **w);
@@ -100,6 +105,21 @@ void part_add(struct part *p, struct extent e);
 struct page_picker;
 void page_picker_free(struct page_picker **p);
 int pages_part(struct worker *w, struct large *l, unsigned index, struct err *err) MUST_CHECK;
+
+/* A slice of a large file without its zero pages. */
+struct slice {
+    struct block_run runs[SLICE_PAGES]; /* of non-zero pages, by block of the file */
+    unsigned n_runs;
+    uint32_t pages;      /* non-zero ones */
+    const uint8_t *data; /* they, side by side */
+    size_t len;
+};
+/* Whether the base has exactly this slice as one chunk; then where. */
+struct comparer;
+void comparer_free(struct comparer **c);
+int compare_slice(struct worker *w, const struct large *l, const struct slice *s, uint32_t block,
+                  uint32_t blocks, uint32_t *set, struct place *at, bool *same,
+                  struct err *err) MUST_CHECK;
 
 /* Parts of what it does: one part of a large file, *last: all are done now; a run of small ones. */
 int large_part(struct worker *w, struct large *l, unsigned index, bool *last,

@@ -4,10 +4,11 @@
 #include <stdlib.h>
 
 #include "base/mem.h"
+#include "repo/fingerprints.h"
 
 /* A page that changed every day lies in the chunk of another backup than its neighbours, so a walk
  * along a file goes to and fro between as many chunks as there are backups in the chain. */
-enum { PAGE_SLOTS = 8, BUNDLE_SLOTS = 2, CONTENTS_SLOTS = 2, BUNDLE_MAX = 512 << 10 };
+enum { PAGE_SLOTS = 8, BUNDLE_SLOTS = 2, BUNDLE_MAX = 512 << 10 };
 
 struct slot {
     struct chunk_at at;
@@ -16,24 +17,12 @@ struct slot {
     uint8_t *data;
     size_t cap, len;
 };
-struct fingerprint {
-    struct hash128 hash;
-    uint32_t raw_len;
-};
-struct contents_slot { /* of the CONTENTS of a pack only what is wanted here: paths take much more
-                        */
-    uint32_t set, pack;
-    uint64_t last_use;
-    struct fingerprint *chunks; /* NULL: empty */
-    uint32_t n;
-};
 struct chunks {
     struct pack_reader *reader;
     const struct manifest *manifest;
-    pthread_mutex_t *parsing;
+    struct fingerprints *fingerprints;
     uint64_t clock;
     struct slot pages[PAGE_SLOTS], bundles[BUNDLE_SLOTS];
-    struct contents_slot contents[CONTENTS_SLOTS];
 };
 
 int chunks_new(struct chunks **out, struct repo *r, const struct manifest *m,
@@ -43,7 +32,6 @@ int chunks_new(struct chunks **out, struct repo *r, const struct manifest *m,
     uint32_t page_size = manifest_pub(m)->page_size;
 
     c->manifest = m;
-    c->parsing = parsing;
     for (size_t i = 0; i < PAGE_SLOTS; i++)
         c->pages[i].cap = (size_t)page_size * MAP_PAGES;
     for (size_t i = 0; i < BUNDLE_SLOTS; i++)
@@ -53,6 +41,7 @@ int chunks_new(struct chunks **out, struct repo *r, const struct manifest *m,
         chunks_free(out);
         return -1;
     }
+    c->fingerprints = fingerprints_new(c->reader, parsing);
     return 0;
 }
 
@@ -60,13 +49,12 @@ void chunks_free(struct chunks **c)
 {
     if (*c == NULL)
         return;
+    fingerprints_free(&(*c)->fingerprints);
     pack_reader_free(&(*c)->reader);
     for (size_t i = 0; i < PAGE_SLOTS; i++)
         free((*c)->pages[i].data);
     for (size_t i = 0; i < BUNDLE_SLOTS; i++)
         free((*c)->bundles[i].data);
-    for (size_t i = 0; i < CONTENTS_SLOTS; i++)
-        free((*c)->contents[i].chunks);
     free(*c);
     *c = NULL;
 }
@@ -130,56 +118,12 @@ int chunks_get(struct chunks *c, enum chunk_type type, struct chunk_at at, const
     return 0;
 }
 
-static void keep_fingerprints(const struct contents *all, struct contents_slot *s)
-{
-    s->n = all->n_chunks;
-    s->chunks = xcalloc(all->n_chunks, sizeof *s->chunks);
-    for (uint32_t i = 0; i < all->n_chunks; i++)
-        s->chunks[i] = (struct fingerprint){all->chunks[i].hash, all->chunks[i].raw_len};
-}
-
-static int load_contents(struct chunks *c, struct chunk_at at, struct contents_slot *s,
-                         struct err *err)
-{
-    struct contents all = {0};
-    const char *label;
-    int result;
-
-    free(s->chunks);
-    *s = (struct contents_slot){.set = at.set, .pack = at.pack};
-    TRY(set_of(c, at.set, &label, err));
-    pthread_mutex_lock(c->parsing);
-    result = pack_read_contents(c->reader, label, at.pack, &all, err);
-    if (result == 0) {
-        keep_fingerprints(&all, s);
-        contents_free(&all);
-    }
-    pthread_mutex_unlock(c->parsing);
-    return result;
-}
-
 int chunks_hash(struct chunks *c, struct chunk_at at, struct hash128 *hash, uint32_t *raw_len,
                 struct err *err)
 {
-    struct contents_slot *s = &c->contents[0];
+    const char *label;
 
-    for (size_t i = 0; i < CONTENTS_SLOTS; i++) {
-        struct contents_slot *this = &c->contents[i];
-        if (this->chunks != NULL && this->set == at.set && this->pack == at.pack) {
-            s = this;
-            break;
-        }
-        if (this->last_use < s->last_use)
-            s = this;
-    }
-    if (s->chunks == NULL || s->set != at.set || s->pack != at.pack)
-        TRY(load_contents(c, at, s, err));
-    s->last_use = ++c->clock;
-    if (at.chunk >= s->n)
-        return err_set(err, ERR_CORRUPT,
-                       "the backup refers to chunk %u of pack %u, which has %u chunks", at.chunk,
-                       at.pack, s->n);
-    *hash = s->chunks[at.chunk].hash;
-    *raw_len = s->chunks[at.chunk].raw_len;
-    return 0;
+    TRY(set_of(c, at.set, &label, err));
+    return fingerprints_get(c->fingerprints, at.set, label, (struct place){at.pack, at.chunk}, hash,
+                            raw_len, err);
 }

@@ -31,8 +31,8 @@ struct item {
     uint32_t set, pack, chunk, offset; /* ITEM_BUNDLE */
     uint32_t first_extent, n_extents;  /* ITEM_PAGES: in task.extents */
     uint64_t from, len;                /* ITEM_PAGES: the bytes of the file this item covers */
-    bool part;         /* ITEM_PAGES: one of several; the file is there and has its size */
-    uint64_t old_size; /* part: bytes it had before, to be compared */
+    bool part;            /* ITEM_PAGES: one of several; the file is there and has its size */
+    uint64_t old_size;    /* part: bytes it had before, to be compared */
     struct late_crc *crc; /* wants to know that of what is written; or NULL */
     uint32_t number;      /* of the part in it */
 };

@@ -121,8 +121,8 @@ static int put_pages(struct writer *w, struct job *j, struct chunk_at at, uint32
 
 /* Delta: true when the pages of the file are what the chunk holds. Whole chunks are judged by the
  * hash that their pack knows, others by their bytes. */
-static int pages_are_there(struct writer *w, struct job *j, struct chunk_at at,
-                           uint32_t first, uint32_t n, uint64_t offset, bool *same, struct err *err)
+static int pages_are_there(struct writer *w, struct job *j, struct chunk_at at, uint32_t first,
+                           uint32_t n, uint64_t offset, bool *same, struct err *err)
 {
     size_t want = bytes_of(w, j->item, offset, n), len;
     const uint8_t *here, *data;
@@ -153,8 +153,8 @@ static int pages_are_there(struct writer *w, struct job *j, struct chunk_at at,
     return 0;
 }
 
-static int do_pages(struct writer *w, struct job *j, struct chunk_at at, uint32_t first,
-                    uint32_t n, uint64_t offset, struct err *err)
+static int do_pages(struct writer *w, struct job *j, struct chunk_at at, uint32_t first, uint32_t n,
+                    uint64_t offset, struct err *err)
 {
     bool same = false;
 
@@ -305,7 +305,8 @@ static int do_item(struct writer *w, const struct task *t, const struct item *i,
     if (result == 0)
         result = do_content(w, &j, err);
     if (result == 0 && i->crc != NULL)
-        result = late_crc_part(i->crc, i->number, j.crc, i->kind == ITEM_PAGES ? i->len : i->size, err);
+        result =
+            late_crc_part(i->crc, i->number, j.crc, i->kind == ITEM_PAGES ? i->len : i->size, err);
     local_close(&w->local);
     /* close() reports what a network file system could not write. */
     if (j.fd >= 0 && close(j.fd) != 0 && errno != EINTR && result == 0)

@@ -59,14 +59,14 @@ static int read_pg_wal(const struct changed_range *q, const char *name, struct b
 
     if (fd < 0)
         return err_set(err, errno == ENOENT ? ERR_NOT_FOUND : ERR_IO,
-                       "WAL segment \"%s\" is neither in repository \"%s\" nor in pg_wal", name,
+                       "it is neither in repository \"%s\" nor in pg_wal",
                        repo_name(q->place.repo));
     buf_clear(out);
     buf_reserve(out, q->place.segment_size);
     TRY(fs_pread_all(fd, out->p, q->place.segment_size, 0, &got, path, err));
     out->len = got;
     if (got != q->place.segment_size)
-        return err_set(err, ERR_NOT_FOUND, "WAL segment \"%s\" in pg_wal has %zu bytes", name, got);
+        return err_set(err, ERR_NOT_FOUND, "in pg_wal it has %zu bytes", got);
     return 0;
 }
 

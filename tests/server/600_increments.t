@@ -56,4 +56,59 @@ is "$(made base)" "$first" 'builds on the full one'
 wait_archived main
 is "$(restored)" "$(dump_sum main)" 'and restores'
 ok 'all of it is whole' pgbr verify main --deep
+
+# ---- the WAL cannot tell: a segment is lost
+sql main "update t set filler = 'y' || filler where id % 1000 = 9"
+segment=$(sql main "select pg_walfile_name(pg_current_wal_lsn())")
+wait_archived main
+sql main "checkpoint" "select pg_switch_wal()"
+wait_archived main
+find repo -path '*/wal/*' -name "*$segment*" -delete
+rm -f "main/pg_wal/$segment"
+backup --type incr
+is "$(made type) $(made changes_found)" 'incr compared' 'without the WAL everything is read and compared'
+[ "$(made stored_bytes)" -lt $((full_stored / 2)) ] && pass 'what did not change is not stored again' ||
+    fail 'what did not change is not stored again' "$(made stored_bytes) of $full_stored"
+wait_archived main
+is "$(restored)" "$(dump_sum main)" 'and restores'
+
+# ---- alarms: what the WAL does not tell
+node() { # TABLE: its file
+    echo "main/$(sql main "select pg_relation_filepath('$1')")"
+}
+spoil() { # FILE PYTHON: each page p, lsn is that of the last backup's start
+    as_owner python3 - "$1" "$(made start_lsn)" "$2" <<'END'
+import struct, sys
+high, low = (int(x, 16) for x in sys.argv[2].split("/"))
+lsn = struct.pack("<II", high, low + 100)
+with open(sys.argv[1], "r+b") as f:
+    data = bytearray(f.read())
+    for at in range(8192, len(data), 8192):
+        p = data[at:at + 8192]
+        exec(sys.argv[3])
+        data[at:at + 8192] = p
+    f.seek(0)
+    f.write(data)
+END
+}
+sql main "create table honest as select n, repeat('h', 900) from generate_series(1, 40000) n"
+backup --type full
+file=$(node honest)
+cluster_stop main
+cp "$file" saved
+spoil "$file" 'p[0:8] = lsn'
+cluster_start main
+fails 3 'ALARM: the WAL does not name block .*'"${file#main/}"'.*a record in that range changed it' \
+    'a page with an LSN that the WAL does not know is an alarm' pgbr backup main --type incr
+like "$out" 'backup [0-9TZ]*-F-' 'and a full backup is taken'
+cluster_stop main
+cp saved "$file"
+chown "$run_as" "$file"
+cluster_start main
+backup --type full
+cluster_stop main
+spoil "$file" 'p[8191] ^= 1'
+cluster_start main
+fails 3 'ALARM: .* it is not what the base holds' 'so is a page that differs without any record' \
+    pgbr backup main --type incr
 done_testing
