@@ -46,7 +46,7 @@ backup_begin() {
     [ "$run_as" = "$(id -un)" ] || chown "$run_as" during.log
     (
         status=0
-        pgbr backup main >during.log 2>&1 || status=$?
+        pgbr backup main --type full >during.log 2>&1 || status=$?
         echo $status >status.new
         mv status.new status
     ) &
@@ -69,7 +69,7 @@ backup_ends() { # STATUS PATTERN NAME
 next_one_adopts() { # NAME
     is "$(count_backups)" "$before" "$1: nothing is listed"
     speed
-    ok "$1: the next backup is taken" pgbr backup main --json
+    ok "$1: the next backup is taken" pgbr backup main --type full --json
     isnt "$(adopted)" 0 "$1: it uses what was stored"
     ok "$1: it is whole" pgbr verify main --deep --set "$(labels | sort | tail -1)"
     before=$(count_backups)

@@ -19,7 +19,7 @@ backup() { # adds row N, some WAL, and takes a backup; sets $label
     sleep 1 # labels of one second have no order
     sql main "insert into t values ($1)"
     wait_archived main
-    pgbr backup main --json >backup.json
+    pgbr backup main --type full --json >backup.json
     label=$(grep -o '"label": "[^"]*' backup.json | cut -d'"' -f4)
 }
 segments() {
@@ -132,13 +132,13 @@ rm -rf repo/main/lease
 printf X | as_owner dd of="repo/main/backup/$hidden/manifest" bs=1 seek=200 conv=notrunc
 fails 1 "nothing is deleted.*$hidden.*--set" 'nothing is deleted while a manifest is damaged' \
     pgbr expire main
-fails 3 'old ones were not removed' 'a backup is complete but says so' pgbr backup main
+fails 3 'old ones were not removed' 'a backup is complete but says so' pgbr backup main --type full
 ok 'the damaged one is given up' pgbr expire main --set "$hidden"
 ok 'then retention goes on' pgbr expire main
 ok 'all is well' pgbr verify main --deep
 
 # ---- switched off
 write_config --local "retention_full: 1" --local "expire_auto: n" main
-pgbr backup main
+pgbr backup main --type full
 is "$(labels | wc -l)" 2 'with expire_auto off nothing is removed after a backup'
 done_testing

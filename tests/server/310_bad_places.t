@@ -30,7 +30,7 @@ pgbr init main
 cluster_start main
 archive_on main
 sql main 'create table t as select n, md5(n::text) from generate_series(1, 30000) n' 'checkpoint'
-pgbr backup main
+pgbr backup main --type full
 
 # ---- the wrong key
 changed 's/secret/wrong/'
@@ -45,7 +45,7 @@ like "$out" 'WARNING.*passphrase.*F-' 'and warns'
 ok 'verify by hashes needs no passphrase' pgbr verify main
 like "$out" 'checking by stored hashes only' 'and says what it does not check'
 changed '/cipher/d'
-fails 1 'is encrypted, but the configuration says it is not' 'no passphrase' pgbr backup main
+fails 1 'is encrypted, but the configuration says it is not' 'no passphrase' pgbr backup main --type full
 as_good
 pgbr list main
 
@@ -55,10 +55,10 @@ cluster_start stranger
 changed "s|data: .*|data: $work/stranger|; s|port=[0-9]+|port=$(port stranger)|"
 fails 1 'system identifier [0-9]+' 'init for a cluster that the repository does not hold' pgbr init main
 like "$out" 'accept-new-system-id' 'it says what to do if that is meant'
-fails 1 'system identifier [0-9]+' 'backup of another cluster under this name' pgbr backup main
+fails 1 'system identifier [0-9]+' 'backup of another cluster under this name' pgbr backup main --type full
 changed "s|data: .*|data: $work/stranger|"
 fails 1 'stranger|data_directory|data directory' 'data of one cluster, connection of another' \
-    pgbr backup main
+    pgbr backup main --type full
 as_good
 cluster_stop stranger
 for options in '' --delta; do
@@ -93,19 +93,19 @@ sql main 'vacuum freeze t' 'checkpoint' # so that the server needs not write to 
 if [ "$run_as" != root ]; then
     before=$(backups)
     chmod 000 "main/$file"
-    fails 1 "$file.*ermission denied" 'a table that cannot be read' pgbr backup main
+    fails 1 "$file.*ermission denied" 'a table that cannot be read' pgbr backup main --type full
     chmod 600 "main/$file"
     chmod 000 main/pg_multixact
-    fails 1 'pg_multixact.*ermission denied' 'a directory that cannot be read' pgbr backup main
+    fails 1 'pg_multixact.*ermission denied' 'a directory that cannot be read' pgbr backup main --type full
     chmod 700 main/pg_multixact
     is "$(backups)" "$before" 'neither became a backup'
-    ok 'then it can' pgbr backup main --json
+    ok 'then it can' pgbr backup main --type full --json
     isnt "$(adopted)" 0 'and uses what was stored'
     chmod 000 repo/main
     fails 1 'ermission denied' 'a repository that may not be looked at' pgbr list main
     chmod 700 repo/main
     chmod 500 repo/main/data
-    fails 1 'ermission denied' 'a repository that may not be written to' pgbr backup main
+    fails 1 'ermission denied' 'a repository that may not be written to' pgbr backup main --type full
     chmod 700 repo/main/data
 fi
 
@@ -123,7 +123,7 @@ if [ -n "${IN_NAMESPACE:-}" ]; then
     rm -rf repo
     small 2M repo
     pgbr init main
-    fails 1 'No space left' 'a full repository: backup' pgbr backup main
+    fails 1 'No space left' 'a full repository: backup' pgbr backup main --type full
     unlike "$out" 'complete' 'does not pretend'
     sql main 'update t set n = n + 1' 'select pg_switch_wal()' 'update t set n = n + 1' \
         'select pg_switch_wal()' 'update t set n = n + 1' 'select pg_switch_wal()'
@@ -137,7 +137,7 @@ if [ -n "${IN_NAMESPACE:-}" ]; then
     is "$(backups)" 0 'a full repository: nothing is listed'
     larger repo
     wait_archived main
-    ok 'there is space again: backup' pgbr backup main --json
+    ok 'there is space again: backup' pgbr backup main --type full --json
     isnt "$(adopted)" 0 'it uses what had found room'
     is "$(backups)" 1 'it is listed'
     ok 'and whole' pgbr verify main --deep
@@ -149,9 +149,9 @@ if [ -n "${IN_NAMESPACE:-}" ]; then
     segment=$(sql main 'select pg_walfile_name(pg_switch_wal())')
     wait_for 60 is_archived main "$segment"
     pass 'a full state directory: WAL is archived all the same'
-    fails 1 'state directory.*No space left' 'a full state directory: backup says so' pgbr backup main
+    fails 1 'state directory.*No space left' 'a full state directory: backup says so' pgbr backup main --type full
     larger state
-    ok 'there is space again: backup' pgbr backup main
+    ok 'there is space again: backup' pgbr backup main --type full
     umount state
 
     # the target of a restore
@@ -176,7 +176,7 @@ limited() { # KILOBYTES CMD...
     as_owner "$BASH" -c 'trap "" XFSZ; ulimit -f "$0"; exec "$@"' "$@"
 }
 before=$(backups)
-fails 1 'File too large' 'files that may not grow: backup' limited 200 "$PGBR" -c "$config" backup main
+fails 1 'File too large' 'files that may not grow: backup' limited 200 "$PGBR" -c "$config" backup main --type full
 is "$(backups)" "$before" 'it is not listed'
 fails 1 'File too large' 'files that may not grow: restore' limited 200 "$PGBR" -c "$config" restore \
     main --data-dir "$work/copy"
@@ -184,6 +184,6 @@ ok 'it cannot be started' test ! -e copy/global/pg_control
 ok 'a restore without the limit goes on' pgbr restore main --data-dir "$work/copy" --delta
 restore_start copy
 is "$(sql copy 'select count(*) from t')" 30000 'all is there'
-ok 'a backup without the limit' pgbr backup main
+ok 'a backup without the limit' pgbr backup main --type full
 ok 'in the end all is well' pgbr verify main --deep
 done_testing

@@ -9,7 +9,7 @@ slow_cluster
 bytes=$(sql main 'select sum(pg_database_size(oid)) from pg_database')
 speed 40MB
 begun=${EPOCHREALTIME/./}
-ok 'a backup with a rate limit' pgbr backup main
+ok 'a backup with a rate limit' pgbr backup main --type full
 elapsed=$((${EPOCHREALTIME/./} - begun))
 least=$((bytes * 8 / 400)) # microseconds, with a fifth of grace
 ok "it keeps to it: $((bytes >> 20)) MiB at 40 MB/s in $elapsed us" test "$elapsed" -ge "$least"
@@ -25,7 +25,7 @@ backup_ends 0 'complete' 'a backup under load, with relations that vanish'
 unlike "$out" 'WARNING|checksum' 'raises no false alarm'
 speed
 for n in 1 2 3; do
-    out=$(pgbr backup main 2>&1) || fail "backup $n under load" "$out"
+    out=$(pgbr backup main --type full 2>&1) || fail "backup $n under load" "$out"
     unlike "$out" 'WARNING|checksum' "nor do fast ones: $n"
 done
 kill "$churn" "$load"
@@ -46,7 +46,7 @@ damage_page "$file" 3
 damage_page "$file" 4
 damage_page "$other" 17
 cluster_start main
-fails 3 "WARNING.*$file" 'a backup of damaged pages ends with 3' pgbr backup main
+fails 3 "WARNING.*$file" 'a backup of damaged pages ends with 3' pgbr backup main --type full
 damaged=$(labels | sort | tail -1)
 like "$out" "\"[a-z/]*$file\", block 3"$'\n'".*$file\", block 4" 'it names the blocks'
 like "$out" "$other.*17" 'of every file'

@@ -29,6 +29,7 @@ import traceback
 LEASE_S, PAUSE_S = 5, (6, 9)  # as lease_ttl in the configuration; a pause is longer
 PUSH_PAUSE_S = (0.2, 2)  # a push has no lease
 RESTORED_MAX = 8  # of the backups that are left at the end
+TYPES = ("full", "full", "incr", "incr", "diff", "auto")
 BRIEF = 5  # rounds: then nobody sleeps longer than needed
 QUIET_S = 40  # nobody works that long in a round, unless paused
 
@@ -329,8 +330,8 @@ class Storm:
                                         args=(random.Random(seeds[1]), until)))
         for t in pushers:
             t.start()
-        runs = [self.start(f"backup{i}", "backup", random.Random(seeds[4 + i]), "backup", "main", "--json")
-                for i in (1, 2)]
+        runs = [self.start(f"backup{i}", "backup", random.Random(seeds[4 + i]), "backup", "main", "--json",
+                           "--type", rng.choice(TYPES)) for i in (1, 2)]
         if self.expires:
             runs += [self.start(f"expire{i}", "expire", random.Random(seeds[6 + i]), "expire", "main")
                      for i in (1, 2)]
