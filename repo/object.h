@@ -99,6 +99,8 @@ int object_open(struct object_reader **r, struct store *store, const char *key,
                 enum object_kind kind, const uint8_t repo_id[8], struct coder *coder,
                 struct err *err) MUST_CHECK;
 void object_close(struct object_reader **r);
+/* Reads ahead no more than this; 1 MiB unless told. */
+void object_limit_ahead(struct object_reader *r, size_t bytes);
 const struct object_head *object_head(const struct object_reader *r);
 uint64_t object_total_size(const struct object_reader *r);
 uint32_t object_chunks(const struct object_reader *r);

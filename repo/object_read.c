@@ -31,7 +31,7 @@ struct object_reader {
     uint8_t *window; /* aligned */
     size_t window_size, window_len;
     uint64_t window_offset;
-    size_t ahead;
+    size_t ahead, ahead_max;
     uint32_t next; /* the chunk that would be read in order */
 };
 
@@ -283,10 +283,16 @@ int object_open(struct object_reader **out, struct store *store, const char *key
     r->store = store;
     r->coder = coder;
     r->key = xstrdup(key);
+    r->ahead_max = FS_IO_SIZE;
     if (open_reader(r, kind, repo_id, err) != 0)
         return err_context(err, "object \"%s\"", key);
     *out = TAKE(r);
     return 0;
+}
+
+void object_limit_ahead(struct object_reader *r, size_t bytes)
+{
+    r->ahead_max = MIN_OF(bytes, (size_t)FS_IO_SIZE);
 }
 
 const struct object_head *object_head(const struct object_reader *r)
@@ -323,7 +329,7 @@ static void plan_ahead(struct object_reader *r, uint32_t index)
 {
     if (index != r->next)
         r->ahead = 0;
-    else if (r->ahead < FS_IO_SIZE)
+    else if (r->ahead < r->ahead_max)
         r->ahead = r->ahead == 0 ? (size_t)READ_AHEAD_FIRST : r->ahead * 2;
     r->next = index + 1;
 }

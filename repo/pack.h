@@ -77,9 +77,11 @@ void packer_free(struct packer **p); /* abandons an open pack */
 /* ---- reading ---- */
 
 /* Reads chunks of packs by (set, pack, chunk), with the directory of a few packs cached and 1 MiB
- * read-ahead. One per worker. Memory about 2 MiB. */
+ * read-ahead. One per worker. Memory about 2 MiB; widened, less than 200 KiB a set. */
 struct pack_reader;
 int pack_reader_new(struct pack_reader **r, struct repo *repo, struct err *err) MUST_CHECK;
+/* Chunks will be wanted of so many sets in turn. */
+void pack_reader_widen(struct pack_reader *r, size_t sets);
 void pack_reader_free(struct pack_reader **r);
 /* Decodes into dst (cap >= raw length; pages chunks at most CHUNK_DATA_SIZE, bundles 512 KiB).
  * Errors name the object and the chunk. */

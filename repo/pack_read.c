@@ -1,13 +1,14 @@
 /*
- * pack_read.c - reading chunks of packs. See pack.h. A restore goes through packs front to back,
- * alternating between a few sets at most, so that the last packs and a coder per set are kept.
+ * pack_read.c - reading chunks of packs. See pack.h. A restore goes through the packs of each set
+ * front to back, alternating between as many sets as its backup has: the last packs and a coder per
+ * set are kept.
  */
 #include <stdlib.h>
 
 #include "base/mem.h"
 #include "repo/pack.h"
 
-enum { OPEN_PACKS = 2, CODERS = 8 };
+enum { OPEN_PACKS = 2, CODERS = 8, AHEAD_ALL = 4 << 20, AHEAD_LEAST = 128 << 10 };
 
 struct open_pack {
     char set[LABEL_SIZE + 1];
@@ -18,12 +19,13 @@ struct open_pack {
 struct pack_reader {
     struct repo *repo;
     uint64_t clock;
-    struct open_pack packs[OPEN_PACKS];
+    struct open_pack *packs;
+    size_t n_packs, n_coders;
     struct set_coder {
         char set[LABEL_SIZE + 1];
         struct coder *coder;
         uint64_t used;
-    } coders[CODERS];
+    } * coders;
 };
 
 int pack_reader_new(struct pack_reader **r, struct repo *repo, struct err *err)
@@ -32,18 +34,36 @@ int pack_reader_new(struct pack_reader **r, struct repo *repo, struct err *err)
 
     (void)err;
     p->repo = repo;
+    p->n_packs = OPEN_PACKS;
+    p->n_coders = CODERS;
+    p->packs = xcalloc(p->n_packs, sizeof *p->packs);
+    p->coders = xcalloc(p->n_coders, sizeof *p->coders);
     *r = p;
     return 0;
+}
+
+void pack_reader_widen(struct pack_reader *r, size_t sets)
+{
+    size_t packs = MAX_OF(r->n_packs, sets), coders = MAX_OF(r->n_coders, sets);
+
+    r->packs = xrealloc(r->packs, packs * sizeof *r->packs);
+    memset(r->packs + r->n_packs, 0, (packs - r->n_packs) * sizeof *r->packs);
+    r->n_packs = packs;
+    r->coders = xrealloc(r->coders, coders * sizeof *r->coders);
+    memset(r->coders + r->n_coders, 0, (coders - r->n_coders) * sizeof *r->coders);
+    r->n_coders = coders;
 }
 
 void pack_reader_free(struct pack_reader **r)
 {
     if (*r == NULL)
         return;
-    for (int i = 0; i < OPEN_PACKS; i++)
+    for (size_t i = 0; i < (*r)->n_packs; i++)
         object_close(&(*r)->packs[i].object);
-    for (int i = 0; i < CODERS; i++)
+    for (size_t i = 0; i < (*r)->n_coders; i++)
         coder_free(&(*r)->coders[i].coder);
+    free((*r)->packs);
+    free((*r)->coders);
     free(*r);
     *r = NULL;
 }
@@ -51,7 +71,7 @@ void pack_reader_free(struct pack_reader **r)
 /* A pack borrows its coder: packs of a coder that goes must go first. */
 static void close_packs_of(struct pack_reader *r, const char *set)
 {
-    for (int i = 0; i < OPEN_PACKS; i++)
+    for (size_t i = 0; i < r->n_packs; i++)
         if (r->packs[i].object != NULL && strcmp(r->packs[i].set, set) == 0)
             object_close(&r->packs[i].object);
 }
@@ -60,7 +80,7 @@ static int coder_of(struct pack_reader *r, const char *set, struct coder **coder
 {
     struct set_coder *oldest = &r->coders[0];
 
-    for (int i = 0; i < CODERS; i++) {
+    for (size_t i = 0; i < r->n_coders; i++) {
         struct set_coder *c = &r->coders[i];
 
         if (c->coder != NULL && strcmp(c->set, set) == 0) {
@@ -95,6 +115,7 @@ static int open_object(struct pack_reader *r, const char *set, uint32_t pack, en
     if (object_head(o)->pack != pack || strcmp(object_head(o)->label, set) != 0)
         return err_set(err, ERR_FOREIGN, "object \"%s\" says that it is pack %u of set \"%s\"",
                        name, object_head(o)->pack, object_head(o)->label);
+    object_limit_ahead(o, MAX_OF((size_t)AHEAD_ALL / r->n_packs, (size_t)AHEAD_LEAST));
     *object = TAKE(o);
     return 0;
 }
@@ -104,7 +125,7 @@ static int pack_of(struct pack_reader *r, const char *set, uint32_t pack, enum o
 {
     struct open_pack *oldest = &r->packs[0];
 
-    for (int i = 0; i < OPEN_PACKS; i++) {
+    for (size_t i = 0; i < r->n_packs; i++) {
         struct open_pack *p = &r->packs[i];
 
         if (p->object != NULL && p->pack == pack && strcmp(p->set, set) == 0) {

@@ -8,7 +8,7 @@
 
 /* A page that changed every day lies in the chunk of another backup than its neighbours, so a walk
  * along a file goes to and fro between as many chunks as there are backups in the chain. */
-enum { PAGE_SLOTS = 8, BUNDLE_SLOTS = 2, BUNDLE_MAX = 512 << 10 };
+enum { PAGE_SLOTS = 8, PAGE_SLOTS_MAX = 72, BUNDLE_SLOTS = 4, BUNDLE_MAX = 512 << 10 };
 
 struct slot {
     struct chunk_at at;
@@ -22,7 +22,8 @@ struct chunks {
     const struct manifest *manifest;
     struct fingerprints *fingerprints;
     uint64_t clock;
-    struct slot pages[PAGE_SLOTS], bundles[BUNDLE_SLOTS];
+    struct slot pages[PAGE_SLOTS_MAX], bundles[BUNDLE_SLOTS];
+    size_t n_pages;
 };
 
 int chunks_new(struct chunks **out, struct repo *r, const struct manifest *m,
@@ -32,7 +33,8 @@ int chunks_new(struct chunks **out, struct repo *r, const struct manifest *m,
     uint32_t page_size = manifest_pub(m)->page_size;
 
     c->manifest = m;
-    for (size_t i = 0; i < PAGE_SLOTS; i++)
+    c->n_pages = MIN_OF(PAGE_SLOTS + (size_t)manifest_sets(m), (size_t)PAGE_SLOTS_MAX);
+    for (size_t i = 0; i < c->n_pages; i++)
         c->pages[i].cap = (size_t)page_size * MAP_PAGES;
     for (size_t i = 0; i < BUNDLE_SLOTS; i++)
         c->bundles[i].cap = BUNDLE_MAX;
@@ -41,6 +43,7 @@ int chunks_new(struct chunks **out, struct repo *r, const struct manifest *m,
         chunks_free(out);
         return -1;
     }
+    pack_reader_widen(c->reader, MIN_OF((size_t)manifest_sets(m) + 1, (size_t)PAGE_SLOTS_MAX));
     c->fingerprints = fingerprints_new(c->reader, parsing);
     return 0;
 }
@@ -51,7 +54,7 @@ void chunks_free(struct chunks **c)
         return;
     fingerprints_free(&(*c)->fingerprints);
     pack_reader_free(&(*c)->reader);
-    for (size_t i = 0; i < PAGE_SLOTS; i++)
+    for (size_t i = 0; i < (*c)->n_pages; i++)
         free((*c)->pages[i].data);
     for (size_t i = 0; i < BUNDLE_SLOTS; i++)
         free((*c)->bundles[i].data);
@@ -94,7 +97,7 @@ int chunks_get(struct chunks *c, enum chunk_type type, struct chunk_at at, const
                size_t *len, struct err *err)
 {
     struct slot *slots = type == CHUNK_BUNDLE ? c->bundles : c->pages, *s = &slots[0];
-    size_t n = type == CHUNK_BUNDLE ? BUNDLE_SLOTS : PAGE_SLOTS;
+    size_t n = type == CHUNK_BUNDLE ? BUNDLE_SLOTS : c->n_pages;
 
     for (size_t i = 0; i < n; i++) {
         if (slots[i].used && same_at(slots[i].at, at)) {
