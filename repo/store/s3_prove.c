@@ -4,6 +4,8 @@
  * Some stores answer 501 to If-None-Match, some take it and overwrite all the same; some verify
  * checksums, most ignore them. Each proof works with one object of a fixed name below "tmp/", which
  * stays there: neither needs the right to delete, and the second run needs no more than the first.
+ * Only what is written and read back lies under one of 4,096 names, so that two hosts that try at the
+ * same time do not take each other's for what the store makes of theirs.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,8 +17,7 @@
 #include "base/mem.h"
 #include "repo/store/s3_form.h"
 
-static const char create_key[] = "tmp/probe.create", checksum_key[] = "tmp/probe.checksum",
-                  listing_key[] = "tmp/probe.listing";
+static const char create_key[] = "tmp/probe.create", checksum_key[] = "tmp/probe.checksum";
 static const char content[] = "pgbr tries out here what this store can do\n";
 enum { CONTENT = sizeof content - 1 };
 
@@ -202,40 +203,41 @@ static int is_listed(struct s3 *s, const char *key, bool *found, struct err *err
     return 0;
 }
 
-static int put_probe(struct s3 *s, const char *text, struct err *err)
+static int put_probe(struct s3 *s, const char *key, const char *text, struct err *err)
 {
-    return s3_put(&s->store, listing_key, STORE_REPLACE, text, strlen(text), err);
+    return s3_put(&s->store, key, STORE_REPLACE, text, strlen(text), err);
 }
 
-static int reads_back(struct s3 *s, const char *expected, bool *same, struct err *err)
+static int reads_back(struct s3 *s, const char *key, const char *expected, bool *same, struct err *err)
 {
     char got[64] = "";
     uint64_t size;
     size_t n;
 
-    TRY(s3_get(&s->store, listing_key, 0, sizeof got - 1, got, &n, &size, err));
+    TRY(s3_get(&s->store, key, 0, sizeof got - 1, got, &n, &size, err));
     got[n] = '\0';
     *same = strcmp(got, expected) == 0;
     return 0;
 }
 
-static int reads_parts(struct s3 *s, const char *expected, bool *right, struct err *err)
+static int reads_parts(struct s3 *s, const char *key, const char *expected, bool *right,
+                       struct err *err)
 {
     char middle[4], end[4];
     size_t n, m, len = strlen(expected);
     uint64_t size;
 
-    TRY(s3_get(&s->store, listing_key, 2, sizeof middle, middle, &n, &size, err));
-    TRY(s->store.ops->tail(&s->store, listing_key, sizeof end, end, &m, &size, err));
+    TRY(s3_get(&s->store, key, 2, sizeof middle, middle, &n, &size, err));
+    TRY(s->store.ops->tail(&s->store, key, sizeof end, end, &m, &size, err));
     *right = n == sizeof middle && m == sizeof end && size == len &&
              memcmp(middle, expected + 2, n) == 0 && memcmp(end, expected + len - m, m) == 0;
     return 0;
 }
 
 /* The right to delete is not needed where only backups are made. */
-static int try_delete(struct s3 *s, struct store_traits *traits, struct err *err)
+static int try_delete(struct s3 *s, const char *key, struct store_traits *traits, struct err *err)
 {
-    const char *keys[] = {listing_key, "tmp/probe.never"};
+    const char *keys[] = {key, "tmp/probe.never"};
     bool found;
 
     if (s3_remove(&s->store, keys, LENGTH(keys), err) != 0) {
@@ -246,31 +248,28 @@ static int try_delete(struct s3 *s, struct store_traits *traits, struct err *err
         return 0;
     }
     traits->may_delete = true;
-    TRY(is_listed(s, listing_key, &found, err));
+    TRY(is_listed(s, key, &found, err));
     if (found)
         traits->listing_consistent = false;
     return 0;
 }
 
 /* Two contents, so that a store that returns an old one is found out. */
-static int try_reading(struct s3 *s, struct store_traits *traits, struct err *err)
+static int try_reading(struct s3 *s, const char *key, const char *mark, struct store_traits *traits,
+                       struct err *err)
 {
     char first[40], second[40];
-    uint8_t random[8];
     bool found, same, right;
-    AUTO(buf_free) struct buf hex = BUF_INIT;
 
-    TRY(crypt_random(random, sizeof random, err));
-    buf_hex(&hex, random, sizeof random);
-    snprintf(first, sizeof first, "first %s", buf_text(&hex));
-    snprintf(second, sizeof second, "second %s", buf_text(&hex));
-    TRY(put_probe(s, first, err));
-    TRY(is_listed(s, listing_key, &found, err));
-    TRY(reads_back(s, first, &same, err));
+    snprintf(first, sizeof first, "first %s", mark);
+    snprintf(second, sizeof second, "second %s", mark);
+    TRY(put_probe(s, key, first, err));
+    TRY(is_listed(s, key, &found, err));
+    TRY(reads_back(s, key, first, &same, err));
     traits->listing_consistent = found && same;
-    TRY(put_probe(s, second, err));
-    TRY(reads_back(s, second, &same, err));
-    TRY(reads_parts(s, second, &right, err));
+    TRY(put_probe(s, key, second, err));
+    TRY(reads_back(s, key, second, &same, err));
+    TRY(reads_parts(s, key, second, &right, err));
     traits->listing_consistent &= same;
     if (!right)
         return err_set(err, ERR_UNSUPPORTED, "parts of an object are read wrongly");
@@ -280,15 +279,21 @@ static int try_reading(struct s3 *s, struct store_traits *traits, struct err *er
 int s3_probe(struct store *store, struct store_traits *traits, struct err *err)
 {
     struct s3 *s = s3_of(store);
+    AUTO(buf_free) struct buf mark = BUF_INIT;
+    uint8_t random[8];
+    char key[32];
 
+    TRY(crypt_random(random, sizeof random, err));
+    buf_hex(&mark, random, sizeof random);
+    snprintf(key, sizeof key, "tmp/probe.%.3s", buf_text(&mark));
     pthread_mutex_lock(&s->lock);
     s->proofs = (struct store_proofs){0}; /* a store may have been upgraded */
     pthread_mutex_unlock(&s->lock);
     strcpy(traits->kind, "s3");
-    TRY(try_reading(s, traits, err));
+    TRY(try_reading(s, key, buf_text(&mark), traits, err));
     TRY(s3_prove_create(s, &traits->exact_create_only, err));
     traits->verifies_uploads = s->tls && s3_prove_checksum(s);
-    TRY(try_delete(s, traits, err));
+    TRY(try_delete(s, key, traits, err));
     traits->grace_s = traits->listing_consistent ? 0 : 24 * 3600;
     return 0;
 }

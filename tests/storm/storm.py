@@ -34,6 +34,7 @@ BRIEF = 5  # rounds: then nobody sleeps longer than needed
 QUIET_S = 40  # nobody works that long in a round, unless paused
 
 Backup = collections.namedtuple("Backup", "label type first stop")
+Reported = collections.namedtuple("Reported", "type base stop")
 
 
 def now():
@@ -138,7 +139,8 @@ class Storm:
         self.problems, self.notes = [], []
         self.acked, self.checked = {}, set()  # WAL: name -> SHA-256
         self.ledger = threading.Lock()
-        self.reported, self.gone = {}, set()  # label -> end; labels
+        self.reported, self.gone = {}, set()  # label -> Reported; labels
+        self.known = {}  # the same of all that were ever listed, too
         self.marks = 0
         self.points, self.took_ms = {}, {}
         self.sleepers, self.read_up_to = [], 0
@@ -293,10 +295,17 @@ class Storm:
 
     def report(self, out):
         """Into the ledger, with the time when it ended."""
-        label, stop = re.search(r'"label": *"([^"]+)"', out), re.search(r'"stop": *"([^"]+)"', out)
-        if label and stop:
-            self.reported[label[1]] = stop[1]
-        return label and stop
+        found = [re.search(rf'"{key}": *"([^"]*)"', out) for key in ("label", "type", "stop")]
+        base = re.search(r'"base": *"([^"]+)"', out)
+        if all(found):
+            label, kind, stop = (f[1] for f in found)
+            self.reported[label] = self.known[label] = Reported(kind, base and base[1], stop)
+        return all(found)
+
+    def root(self, label):
+        """The end of the full backup of its chain, as far as the chain is known."""
+        one = self.known[label]
+        return one.stop if one.type == "full" or one.base not in self.known else self.root(one.base)
 
     def judge_run(self, run):
         """Whether the end of this call may be. What was not touched must succeed."""
@@ -379,16 +388,18 @@ class Storm:
             self.problem(f"list: status {status}: {out[-700:]}")
             return []
         data = json.loads(out[out.index("{"):])
-        return [Backup(b["label"], b["type"], b["start_lsn"], b["stop"])
-                for b in data["clusters"][0]["repositories"][0]["backups"]]
+        backups = data["clusters"][0]["repositories"][0]["backups"]
+        self.known.update((b["label"], Reported(b["type"], b["base"], b["stop"])) for b in backups)
+        return [Backup(b["label"], b["type"], b["start_lsn"], b["stop"]) for b in backups]
 
     def check_reported(self, listed):
-        """What was reported is listed, unless retention had enough newer ones, by their end, to let it go."""
+        """What was reported is listed, unless retention had enough newer full ones, by their end, to let the
+        full one of its chain go."""
         labels = {b.label for b in listed}
-        for label, stop in self.reported.items():
+        for label in self.reported:
             if label in labels or label in self.gone:
                 continue
-            newer = [b for b in listed if b.type == "full" and b.stop > stop]
+            newer = [b for b in listed if b.type == "full" and b.stop > self.root(label)]
             if self.expires and len(newer) >= self.keep:
                 self.gone.add(label)
             else:
