@@ -19,11 +19,13 @@
 #include "wal/changed.h"
 #include "wal/index.h"
 #include "wal/index_record.h"
+#include "wal/index_stream.h"
 #include "wal/segment.h"
 
 struct collector {
     const struct changed_range *range;
     struct changed *changed;
+    struct index_stream *indexes;
     struct wal_chain chain;
     uint64_t carry_segno; /* in which the record under way started */
     bool proved;          /* the backup's end record was seen */
@@ -80,20 +82,13 @@ static int build_index(const struct segment_place *at, const struct buf *bytes,
     return wal_index_build(bytes->p, bytes->len, &want, ix, err);
 }
 
-/* The stored index, or, of a segment that carries none, one made from its bytes. */
-static int archived_index(const struct segment_place *at, const char *name, struct wal_index *ix,
-                          struct err *err)
+/* Of a segment without an index that can be read: made from its bytes. */
+static int archived_bytes(const struct segment_place *at, struct wal_index *ix, struct err *err)
 {
     AUTO(buf_free) struct buf bytes = BUF_INIT;
     struct err why = {0};
     bool readable;
 
-    if (wal_object_index(at->repo, at->system_id, at->major, name, &bytes, err) == 0 &&
-        wal_index_read(bytes.p, bytes.len, WAL_INDEX_ALL, ix, err) == 0)
-        return 0;
-    if (!is_doubt(err->code))
-        return -1;
-    err_clear(err);
     TRY(segment_bytes(at, 1, &bytes, &readable, &why, err));
     if (!readable) {
         *err = why;
@@ -102,21 +97,28 @@ static int archived_index(const struct segment_place *at, const char *name, stru
     return build_index(at, &bytes, ix, err);
 }
 
-/* Between the two looks the server may have archived and recycled it, so there is a third. */
-static int find_index(const struct changed_range *q, const struct segment_place *at,
-                      const char *name, struct wal_index *ix, struct err *err)
+/* Between the looks into the archive and into pg_wal the server may have archived and recycled it, so
+ * the archive is asked again. */
+static int find_index(struct collector *c, const struct segment_place *at, const char *name,
+                      struct wal_index *ix, struct err *err)
 {
     AUTO(buf_free) struct buf bytes = BUF_INIT;
     struct err ignored = {0};
 
-    if (archived_index(at, name, ix, err) == 0)
+    if (index_stream_next(c->indexes, &bytes, err) == 0 &&
+        wal_index_read(bytes.p, bytes.len, WAL_INDEX_ALL, ix, err) == 0)
+        return 0;
+    if (!is_doubt(err->code))
+        return -1;
+    err_clear(err);
+    if (archived_bytes(at, ix, err) == 0)
         return 0;
     if (err->code != ERR_NOT_FOUND)
         return -1;
     err_clear(err);
-    if (read_pg_wal(q, name, &bytes, err) == 0 && build_index(at, &bytes, ix, err) == 0)
+    if (read_pg_wal(c->range, name, &bytes, err) == 0 && build_index(at, &bytes, ix, err) == 0)
         return 0;
-    return is_doubt(err->code) && archived_index(at, name, ix, &ignored) == 0 ? 0 : -1;
+    return is_doubt(err->code) && archived_bytes(at, ix, &ignored) == 0 ? 0 : -1;
 }
 
 /* Whether the index tells everything about its records up to where it is needed. */
@@ -236,7 +238,7 @@ static int add_segment(struct collector *c, uint64_t segno, const char *name, st
 
     wal_index_init(&ix);
     wal_index_init(&crossing);
-    TRY(find_index(q, &at, name, &ix, err));
+    TRY(find_index(c, &at, name, &ix, err));
     TRY(check_index(q, &ix, segno_lsn(segno, q->place.segment_size), err));
     TRY(wal_chain_add(&c->chain, &ix, &what, &crossing, err));
     TRY(take_crossing(c, what, carried, segno, ix.major, &crossing, err));
@@ -246,13 +248,22 @@ static int add_segment(struct collector *c, uint64_t segno, const char *name, st
     return 0;
 }
 
+static struct segment_place place_for_stream(void *ctx, uint64_t segno)
+{
+    const struct collector *c = ctx;
+
+    return place_of(c->range, segno);
+}
+
 static int follow(struct collector *c, struct err *err)
 {
     const struct changed_range *q = c->range;
+    uint64_t first = lsn_segno(q->from, q->place.segment_size);
     uint64_t last = lsn_last_segno(q->to, q->place.segment_size);
     char name[WAL_SEGMENT_NAME];
 
-    for (uint64_t s = lsn_segno(q->from, q->place.segment_size); s <= last; s++) {
+    TRY(index_stream_new(&c->indexes, place_for_stream, c, first, last, err));
+    for (uint64_t s = first; s <= last; s++) {
         struct segment_place at = place_of(q, s);
 
         TRY(stop_check(q->stop, err));
@@ -277,6 +288,7 @@ int changed_collect(const struct changed_range *range, struct changed **out, str
     *out = NULL;
     wal_chain_init(&c.chain);
     rc = follow(&c, err);
+    index_stream_free(&c.indexes);
     wal_chain_free(&c.chain);
     if (rc != 0 && is_doubt(err->code)) {
         *doubt = *err;

@@ -68,11 +68,17 @@ class Bench:
         tools = {T: t for T, t in tools.items() if self.prepare(t)}
         order = lambda rep: list(tools)[:: 1 if rep % 2 == 0 else -1]
         label = f"{cluster}/{variant} "
+
+        def archive_to(first):
+            """All WAL to all tools, so that an incremental has no gap to fear; first to the one whose turn it is"""
+            turn = [first] + [t for t in tools.values() if t is not first]
+            c.set_archive_command(cluster, " && ".join(t.archive_command() for t in turn))
+
         for rep in range(reps):
             cold = rep == 0
             for T in order(rep):
                 t = tools[T]
-                c.set_archive_command(cluster, t.archive_command())
+                archive_to(t)
                 c.sql(cluster, "CHECKPOINT")
                 if cold:
                     self.run(t, label + "full", lambda: t.full(), cold=True, repo=t.repo, rep=rep)
@@ -80,13 +86,13 @@ class Bench:
                 self.run(t, label + "full", lambda: t.full(), repo=t.repo, rep=rep)
             for T in order(rep):
                 t = tools[T]
-                c.set_archive_command(cluster, t.archive_command())
+                archive_to(t)
                 self.run(t, label + "incr, no change", lambda: t.incr(), repo=t.repo, rep=rep)
             if changed and re.search(self.args.only, label + "incr, 1% changed"):
                 pages = c.update_pages(cluster, changed)
                 for T in order(rep):
                     t = tools[T]
-                    c.set_archive_command(cluster, t.archive_command())
+                    archive_to(t)
                     self.run(t, label + "incr, 1% changed", lambda: t.incr(), repo=t.repo, rep=rep, changed_pages=pages)
         c.set_archive_command(cluster, "/bin/true")
         c.stop(cluster)

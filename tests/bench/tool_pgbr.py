@@ -53,7 +53,7 @@ clusters:
         return self.cmd("backup", "--type", "full")
 
     def incr(self):
-        raise NotImplementedError
+        return self.cmd("backup", "--type", "incr")
 
     def restore(self, target):
         return self.cmd("restore", "--target", "immediate", "--data-dir", target)
