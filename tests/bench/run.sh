@@ -48,12 +48,14 @@ rest() { # pgBackRest as a careful administrator sets it up
 }
 command_of() { # TOOL OPERATION
     case $1.$2 in
-    pgbr.full) echo "$PGBR -c $config backup main" ;;
+    pgbr.full) echo "$PGBR -c $config backup main --type full" ;;
+    pgbr.incr) echo "$PGBR -c $config backup main --type incr" ;;
     pgbr.restore) echo "$PGBR -c $config restore main --data-dir $work/copy" ;;
     pgbr.verify) echo "$PGBR -c $config verify main" ;;
     pgbr.push) echo "$PGBR -c $config archive-push main" ;;
     pgbr.get) echo "$PGBR -c $config archive-get main" ;;
     pgbackrest.full) rest backup --type=full ;;
+    pgbackrest.incr) rest backup --type=incr ;;
     pgbackrest.restore) rest restore --pg1-path="$work/copy" ;;
     pgbackrest.verify) rest verify ;;
     pgbackrest.push) rest archive-push ;;
@@ -73,10 +75,24 @@ operation() { # OPERATION: all tools in turn, several times
     show "$1"
 }
 
+incrementals() { # one page of a hundred changes; then each tool's turn
+    local tool command
+    for _ in $(seq "$times"); do
+        sql main "update pgbench_accounts set abalance = abalance + 1 where aid in
+            (select (random() * 100000 * $scale)::int from generate_series(1, 16 * $scale))" checkpoint
+        for tool in "${tools[@]}"; do
+            read -ra command <<<"$(command_of "$tool" incr)"
+            timed incr "$tool" "${command[@]}"
+        done
+    done
+    show incr
+}
+
 cat >"$work/pgbackrest.conf" <<END
 [global]
 repo1-path=$work/rest
 repo1-bundle=y
+repo1-block=y
 process-max=2
 compress-type=zst
 compress-level=3
@@ -107,6 +123,7 @@ wait_archived main
 echo "database: $(sql main 'select pg_size_pretty(sum(pg_database_size(oid))) from pg_database')" >&5
 
 operation full
+incrementals
 operation restore
 operation verify
 

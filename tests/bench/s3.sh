@@ -65,9 +65,9 @@ sql main "alter system set archive_timeout = 0" "select pg_reload_conf()"
 echo "database: $(sql main 'select pg_size_pretty(sum(pg_database_size(oid))) from pg_database')" >&5
 
 for _ in $(seq "$times"); do
-    timed "$PGBR" -c "$config" backup main
+    timed "$PGBR" -c "$config" backup main --type full
     echo "$seconds" >>local
-    timed "$PGBR" -c "$work/fast.yml" backup main
+    timed "$PGBR" -c "$work/fast.yml" backup main --type full
     echo "$seconds" >>fast
     set=$(find "$work/repo/main/data" -mindepth 1 -maxdepth 1 | sort | tail -1)
     chmod -R a+rX "$work/repo"
@@ -82,7 +82,7 @@ ok "unlimited: $(ratio "$c" "$both") of the two alone, one after the other" \
     at_most "$c" "$(awk -v n="$both" 'BEGIN { print n * 1.1 }')"
 
 proxy_does "{\"bandwidth\": $limit}"
-timed "$PGBR" -c "$work/slow.yml" backup main
+timed "$PGBR" -c "$work/slow.yml" backup main --type full
 bytes=$(stored slow/main/data/)
 rate=$(awk -v n="$bytes" -v s="$seconds" 'BEGIN { printf "%d", n / s }')
 echo "limited: $((bytes / 1000000)) MB in $seconds s" >&5
