@@ -76,7 +76,7 @@ void json_backup(struct json *j, const struct pubinfo *p)
 void show_backup(const struct backup_made *made, bool json)
 {
     const struct pubinfo *p = &made->pub;
-    char raw[24], stored[24], adopted[24], took[40];
+    char raw[24], read[24], stored[24], adopted[24], took[40];
     AUTO(buf_free) struct buf text = BUF_INIT;
     struct json j;
 
@@ -90,10 +90,14 @@ void show_backup(const struct backup_made *made, bool json)
         fputs(buf_text(&text), stdout);
         return;
     }
-    printf("backup %s complete: %s in %llu files, stored in %s, %s\n", p->label,
+    printf("backup %s complete: %s in %llu files, %s read, stored in %s, %s\n", p->label,
            format_bytes(p->raw_bytes, raw), (unsigned long long)p->files,
-           format_bytes(p->stored_bytes, stored),
+           format_bytes(p->read_bytes, read), format_bytes(p->stored_bytes, stored),
            clock_format_duration(p->stop_us - p->start_us, took));
+    if (p->base[0] != '\0')
+        printf("on top of %s: %s\n", p->base,
+               p->changes_found == CHANGES_FROM_WAL ? "the WAL told what changed since"
+                                                    : "everything was read and compared with it");
     if (made->adopted_bytes != 0)
         printf("of this, %s were stored already by an interrupted attempt\n",
                format_bytes(made->adopted_bytes, adopted));

@@ -39,6 +39,16 @@ static void text_damage(struct buf *out, struct repo *r, const struct pubinfo *p
         buf_adds(out, "        ... (--json has more)\n");
 }
 
+static void text_base(struct buf *out, const struct pubinfo *p)
+{
+    if (p->base[0] == '\0')
+        return;
+    buf_addf(out, "      on top of %s%s\n", p->base,
+             p->changes_found == CHANGES_FROM_WAL   ? ", changes from the WAL"
+             : p->changes_found == CHANGES_COMPARED ? ", everything read and compared"
+                                                    : "");
+}
+
 static void text_hold(struct buf *out, const struct backup_mark *m)
 {
     char when[40];
@@ -67,19 +77,21 @@ static void text_backups(struct buf *out, struct repo *r, const struct view *v)
         text_hidden(out, v);
         return;
     }
-    buf_addf(out, "    %-25s  %-4s  %-19s  %9s  %9s  %8s  %s\n", "backup", "type", "finished (UTC)",
-             "size", "stored", "took", "timeline, WAL");
+    buf_addf(out, "    %-25s  %-4s  %-19s  %9s  %9s  %9s  %8s  %s\n", "backup", "type",
+             "finished (UTC)", "size", "read", "stored", "took", "timeline, WAL");
     for (size_t i = 0; i < v->backups.n; i++) {
         const struct pubinfo *p = &v->backups.items[i];
-        char when[40], raw[24], stored[24], took[40], a[LSN_TEXT], b[LSN_TEXT];
+        char when[40], raw[24], read[24], stored[24], took[40], a[LSN_TEXT], b[LSN_TEXT];
 
         clock_format_utc(p->stop_us, when);
-        buf_addf(out, "    %-25s  %-4s  %.19s  %9s  %9s  %8s  %u, %s to %s%s\n", p->label,
+        buf_addf(out, "    %-25s  %-4s  %.19s  %9s  %9s  %9s  %8s  %u, %s to %s%s\n", p->label,
                  backup_type_name(p->type), when, format_bytes(p->raw_bytes, raw),
+                 p->read_bytes != 0 ? format_bytes(p->read_bytes, read) : "?",
                  format_bytes(p->stored_bytes, stored),
                  clock_format_duration(p->stop_us - p->start_us, took), p->timeline,
                  lsn_format(p->start_lsn, a), lsn_format(p->stop_lsn, b),
                  p->from_standby ? ", from a standby" : "");
+        text_base(out, p);
         text_damage(out, r, p);
         text_hold(out, view_mark(v, p->label));
     }
