@@ -75,6 +75,12 @@ static bool is_new(const char *label, const char *path, uint32_t n)
     return strcmp(label, INCR) == 0 && strcmp(path, HEAP) == 0 && (n == 5 || n == 30);
 }
 
+/* So it did not read all of the heap, and does not know its CRC. */
+static bool knows_crc(const char *label, const char *path)
+{
+    return strcmp(label, INCR) != 0 || strcmp(path, HEAP) != 0;
+}
+
 static void page_of(const char *label, const char *path, uint32_t n, uint8_t page[PAGE])
 {
     char text[100];
@@ -261,7 +267,8 @@ static void add_entry(struct making *m, size_t i)
     struct entry e = entry_of(f->path, f->type, f->mode);
 
     e.size = f->size;
-    e.crc32c = crc_of(set_label(m->set), f);
+    e.crc_unknown = !knows_crc(set_label(m->set), f->path);
+    e.crc32c = e.crc_unknown ? 0 : crc_of(set_label(m->set), f);
     e.target = f->text;
     if (f->type == ENTRY_FILE && f->text != NULL) {
         e.place = PLACE_BUNDLE;
@@ -301,8 +308,11 @@ static struct pubinfo facts_of(const char *label, struct wal_span *span)
 
     *span = (struct wal_span){1, 0x300028, 0x300100};
     memcpy(p.label, label, LABEL_SIZE + 1);
-    if (p.type == BACKUP_INCR)
+    if (p.type == BACKUP_INCR) {
         memcpy(p.base, FULL, LABEL_SIZE + 1);
+        p.read_bytes = 2 * PAGE;
+        p.changes_found = CHANGES_FROM_WAL;
+    }
     return p;
 }
 
