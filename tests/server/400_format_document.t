@@ -30,7 +30,11 @@ sql main "create table elsewhere tablespace far as select * from t" "create inde
 file=$(sql main "create table holes (n int); select pg_relation_filepath('holes')" | tail -1)
 sql main "insert into holes select generate_series(1, 20000)" "checkpoint"
 for repo in plain local; do
-    pgbr backup main --repo "$repo"
+    pgbr backup main --type full --repo "$repo"
+done
+sql main "update t set word = 'new' where n % 500 = 9" "vacuum t"
+for repo in plain local; do
+    pgbr backup main --type incr --repo "$repo"
 done
 sql main "delete from t where n % 3 = 0" "truncate holes"
 wait_archived main
@@ -39,30 +43,33 @@ for repo in plain local; do
     folder=$work/plain name=plain
     [ "$repo" = plain ] || folder=$work/repo name=encrypted
     ok "$name: every object is as the document says" read_repo "$folder" main check
-    label=$(read_repo "$folder" main backups)
-    is "$label" "$(pgbr list main --repo "$repo" --json | grep -o '[0-9]\{8\}T[0-9]\{6\}Z-F-[0-9a-f]\{6\}' |
+    labels=$(read_repo "$folder" main backups)
+    is "$labels" "$(pgbr list main --repo "$repo" --json | grep -o '"label": *"[^"]*' | sed 's/.*"//' |
         sort -u)" "$name: the backups are those that list shows"
-    pgbr restore main --repo "$repo" --set "$label" --target immediate --data-dir "$work/by-pgbr" \
-        --tablespace-map "far=$work/far-by-pgbr"
-    read_repo "$folder" main file "$label" "data/$file" >"$work/one"
-    ok "$name: a file of the backup is the one that pgbr restores" \
-        cmp "$work/one" "$work/by-pgbr/$file"
-    ok "$name: it has content" test -s "$work/one"
+    for label in $labels; do
+        [[ $label == *-I-* ]] && kind="$name incremental" || kind="$name full one"
+        pgbr restore main --repo "$repo" --set "$label" --target immediate --data-dir "$work/by-pgbr" \
+            --tablespace-map "far=$work/far-by-pgbr"
+        read_repo "$folder" main file "$label" "data/$file" >"$work/one"
+        ok "$kind: a file of the backup is the one that pgbr restores" \
+            cmp "$work/one" "$work/by-pgbr/$file"
+        ok "$kind: it has content" test -s "$work/one"
 
-    as_owner mkdir -m 700 "$work/by-page"
-    ok "$name: all files of the backup are read" \
-        read_repo "$folder" main restore "$label" "$work/by-page"
-    ok "$name: they are those that pgbr restores" diff -r --no-dereference \
-        -x backup_manifest -x 'pg_*.signal' -x '*.signal' -x postgresql.auto.conf -x tablespace_map \
-        -x pg_wal -x pg_tblspc "$work/by-pgbr" "$work/by-page"
-    cluster_start by-page -c allow_in_place_tablespaces=on # as the reader makes them
-    is "$(sql by-page "select count(*), sum(hashtext(word)) from elsewhere")" \
-        "$(sql main "select count(*), sum(hashtext(word)) from elsewhere")" \
-        "$name: PostgreSQL starts on them and finds its rows"
-    is "$(sql by-page "select count(*) from t, holes where t.n = holes.n")" 20000 \
-        "$name: as of the end of the backup"
-    cluster_stop by-page
-    as_owner rm -rf "$work/by-page" "$work/by-pgbr" "$work/far-by-pgbr"
+        as_owner mkdir -m 700 "$work/by-page"
+        ok "$kind: all files of the backup are read" \
+            read_repo "$folder" main restore "$label" "$work/by-page"
+        ok "$kind: they are those that pgbr restores" diff -r --no-dereference \
+            -x backup_manifest -x 'pg_*.signal' -x '*.signal' -x postgresql.auto.conf -x tablespace_map \
+            -x pg_wal -x pg_tblspc "$work/by-pgbr" "$work/by-page"
+        cluster_start by-page -c allow_in_place_tablespaces=on # as the reader makes them
+        is "$(sql by-page "select count(*), sum(hashtext(word)) from elsewhere")" \
+            "$(sql main "select count(*), sum(hashtext(word)) from elsewhere")" \
+            "$kind: PostgreSQL starts on them and finds its rows"
+        is "$(sql by-page "select count(*), count(*) filter (where word = 'new') from t, holes where t.n = holes.n")" \
+            "20000|$([[ $label == *-I-* ]] && echo 40 || echo 0)" "$kind: as of the end of the backup"
+        cluster_stop by-page
+        as_owner rm -rf "$work/by-page" "$work/by-pgbr" "$work/far-by-pgbr"
+    done
 done
 
 segment=$(find "$work/plain" -regex '.*/[0-9A-F]+/[0-9A-F]+/[0-9A-F]+' -printf '%f\n' | sort | tail -1)
