@@ -13,10 +13,12 @@ TEST_LIMIT=$((1800 + 60 * ${ROUNDS:=5}))
 
 # The next backup is not hindered, and uses what interrupted ones have stored.
 round_backup() {
-    local what=''
+    local what='' type
     while :; do
-        kill_during backup backup main
-        what+="${what:+, }$killed_at"
+        roll 2
+        type=$([ "$rolled" -eq 0 ] && echo full || echo incr)
+        kill_during backup backup main --type "$type"
+        what+="${what:+, }$type $killed_at"
         roll 3
         [ "$rolled" -eq 0 ] || break
     done
@@ -155,7 +157,8 @@ mv "$work/far" "$work/away"
 points_of_push
 mv "$work/away" "$work/far"
 points_of_push
-points_of backup backup main
+points_of backup backup main --type full
+points_of backup backup main --type incr
 points_of list list main
 points_of catalog catalog rebuild
 mark

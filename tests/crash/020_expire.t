@@ -22,16 +22,16 @@ labels() {
 
 # Four backups, of which the first is held, and one that was killed; none in the second of another, so
 # that labels are in the order of time
-pgbr backup main
+pgbr backup main --type full
 pgbr hold main "$(labels)" --note 'kept'
 sleep 1
-pgbr backup main
-as_owner env PGBR_CRASH_AT=backup-stored "$crashing" -c "$config" backup main || true
+pgbr backup main --type full
+as_owner env PGBR_CRASH_AT=backup-stored "$crashing" -c "$config" backup main --type full || true
 wait_archived main
 sleep 1
-pgbr backup main
+pgbr backup main --type full
 sleep 1
-pgbr backup main
+pgbr backup main --type full
 cluster_stop main
 sleep 5 # the lease of the killed one is over, and nobody adopts it any more
 all=$(labels)
