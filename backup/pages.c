@@ -7,6 +7,9 @@
  * kept and read for a few pages only, these are stored anew with the others (consolidation): then
  * old packs die by themselves. They are read from the data directory, as all pages are, so it needs
  * nothing from the repository.
+ *
+ * Chunks also end at fixed borders of the file, so that one more page that changed does not shift the
+ * chunks of the whole part: the next attempt after an interrupted one finds most of them stored.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -21,7 +24,9 @@
 enum {
     PART_PAGES = PART_SIZE / PG_PAGE_SIZE,
     LIVE_PARTS = 4, /* a chunk is kept for at least one page in so many */
-    ADVISE_MAX = 64 /* pages: longer runs are read in order anyway */
+    ADVISE_MAX = 64, /* pages: longer runs are read in order anyway */
+    GRID = 4096,     /* blocks: chunks end at these borders, */
+    GRID_LEAST = 8   /* if they have so many pages */
 };
 static const uint32_t TAKEN = UINT32_MAX; /* as the set of an extent: of the chunk being filled */
 
@@ -317,11 +322,12 @@ static int read_run(struct reading *r, uint32_t i, uint32_t n, uint32_t *got, st
     return 0;
 }
 
+/* Pages from i on that are all taken or all kept, up to the next border. */
 static uint32_t run_length(const struct page_picker *p, uint32_t i, uint32_t pages)
 {
-    uint32_t end = i + 1;
+    uint32_t border = MIN_OF(pages, (i / GRID + 1) * GRID), end = i + 1;
 
-    while (end < pages && p->take[end] == p->take[i])
+    while (end < border && p->take[end] == p->take[i])
         end++;
     return end - i;
 }
@@ -362,7 +368,7 @@ static int pick(struct reading *r, uint32_t *pages, struct err *err)
             go_on(p, n, true);
         }
         i += n;
-        if (p->pages == SLICE_PAGES)
+        if (p->pages == SLICE_PAGES || (i % GRID == 0 && p->pages >= GRID_LEAST))
             TRY(flush(r->w, r->l, r->part, err));
     }
     return flush(r->w, r->l, r->part, err);

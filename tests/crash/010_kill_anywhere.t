@@ -24,7 +24,7 @@ round_backup() {
     done
     killed_at=$what
     mark
-    backup_again
+    backup_again "$type"
 }
 round_push() {
     local how

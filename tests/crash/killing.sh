@@ -19,7 +19,7 @@
 #
 #   server_start, load_begin, load_end, mark     the server "main", its clients, and a row that counts
 #   repository_new            an empty repository, made by an init that is killed
-#   backup_again              a backup by the usual program
+#   backup_again [TYPE]       a backup by the usual program
 #   check_acknowledged, check_listed             what pgbr has promised, is it there?
 #   check_copy NAME           a restored server starts, and holds what was archived
 #
@@ -245,7 +245,7 @@ repository_new() {
 }
 backup_again() {
     local label bytes
-    must 'backup' pgbr backup main --json
+    must 'backup' pgbr backup main --json --type "${1:-auto}"
     label=$(grep -o '"label": *"[^"]*' <<<"$out" | sed 's/.*"//')
     bytes=$(grep -o '"adopted_bytes": *[0-9]*' <<<"$out" | sed 's/.* //')
     adopted=$((adopted + ${bytes:-0}))

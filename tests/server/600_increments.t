@@ -6,7 +6,7 @@
 cluster_init main 15
 cluster_config main "autovacuum = off"
 cluster_start main
-write_config main
+write_config --local 'pack_size: 1MB' main
 pgbr init main
 archive_on main
 backup() { pgbr backup main --json "$@" | tee "$work/made" >/dev/null; }
@@ -47,6 +47,25 @@ is "$(made type)" incr 'incremental'
 sql main "insert into small values (11)" # behind it
 wait_archived main
 is "$(restored)" "$(dump_sum main)" 'changed pages and the WAL behind them are there'
+
+# ---- one that is interrupted
+sql main "update t set filler = (select string_agg(md5(id || '-' || n), '') from generate_series(1, 7) n)
+    where id > 10000" # does not compress well
+cp "$config" fast.yml
+sed -i 's/^  main:/&\n    rate_limit: 3MB/' "$config"
+as_owner "$PGBR" -q -c "$config" backup main --type incr >&2 &
+interrupted=$!
+stored() { [ "$(find repo/main/data -newer fast.yml -type f | wc -l)" -ge 3 ]; }
+wait_for 60 stored
+pkill -KILL -f -- "-c $config backup main"
+wait "$interrupted" || true
+cat fast.yml >"$config"
+sql main "update t set filler = 'z' || filler where id = 1"
+backup --type incr
+[ "$(made adopted_bytes)" -gt 500000 ] && pass 'what it stored is used by the next one' ||
+    fail 'what it stored is used by the next one' "$(made adopted_bytes) bytes"
+wait_archived main
+is "$(restored)" "$(dump_sum main)" 'which restores'
 
 # ---- a differential builds on the full one
 sql main "delete from t where id % 500 = 3" "create table made_later as select * from t where id < 5000"

@@ -64,8 +64,11 @@ kill)
     ;;
 stop)
     PGBR_STOP_AT=\${point:-wal-put} '$crashing' -c '$work/push1.yml' archive-push main "\$1" &
-    sleep 0.3
-    [ "\$(ps -o state= \$!)" != T ] || { sleep 1; kill -CONT \$!; }
+    while state=\$(ps -o state= \$!); do # until it has ended; it may come to its point late
+        [ "\$state" != T ] || { sleep 1; kill -CONT \$!; break; }
+        [ "\$state" != Z ] || break
+        sleep 0.1
+    done
     wait \$!
     ;;
 esac || exit 1
