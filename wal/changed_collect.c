@@ -57,10 +57,12 @@ static int read_pg_wal(const struct changed_range *q, const char *name, struct b
     AUTO(fd_close) int fd = openat(q->data_fd, path, O_RDONLY | O_CLOEXEC);
     size_t got;
 
-    if (fd < 0)
-        return err_set(err, errno == ENOENT ? ERR_NOT_FOUND : ERR_IO,
+    if (fd < 0 && errno == ENOENT)
+        return err_set(err, ERR_NOT_FOUND,
                        "WAL segment \"%s\" is neither in repository \"%s\" nor in pg_wal", name,
                        repo_name(q->place.repo));
+    if (fd < 0)
+        return err_sys(err, "cannot open \"%s\"", path);
     buf_clear(out);
     buf_reserve(out, q->place.segment_size);
     TRY(fs_pread_all(fd, out->p, q->place.segment_size, 0, &got, path, err));
@@ -102,12 +104,13 @@ static int archived_index(const struct segment_place *at, const char *name, stru
     return build_index(at, &bytes, ix, err);
 }
 
-/* Between the two looks the server may have archived and recycled it, so there is a third. */
+/* Between the two looks the server may have archived and recycled it, so there is a third. That a
+ * store does not answer then is no doubt, but an error. */
 static int find_index(const struct changed_range *q, const struct segment_place *at,
                       const char *name, struct wal_index *ix, struct err *err)
 {
     AUTO(buf_free) struct buf bytes = BUF_INIT;
-    struct err ignored = {0};
+    struct err again = {0};
 
     if (archived_index(at, name, ix, err) == 0)
         return 0;
@@ -116,7 +119,15 @@ static int find_index(const struct changed_range *q, const struct segment_place 
     err_clear(err);
     if (read_pg_wal(q, name, &bytes, err) == 0 && build_index(at, &bytes, ix, err) == 0)
         return 0;
-    return is_doubt(err->code) && archived_index(at, name, ix, &ignored) == 0 ? 0 : -1;
+    if (!is_doubt(err->code))
+        return -1;
+    if (archived_index(at, name, ix, &again) == 0) {
+        err_clear(err);
+        return 0;
+    }
+    if (!is_doubt(again.code))
+        *err = again;
+    return -1;
 }
 
 /* Whether the index tells everything about its records up to where it is needed. */
