@@ -191,8 +191,65 @@ static void read_just(const struct world *w, uint64_t bytes)
     assert_int_equal(atomic_load(&w->a.copied.read_bytes), ALWAYS + bytes);
 }
 
+/* A chunk's note names the blocks that its pages are, as they lie there. */
+static void check_note(struct world *w, const struct contents *c, const struct contents_chunk *k,
+                       const uint8_t *pages)
+{
+    const char *path = c->paths[k->path] + strlen("data/");
+    AUTO(fd_close) int fd = openat(w->dir.fd, path, O_RDONLY);
+    uint32_t n = 0;
+
+    for (uint32_t i = k->first_run; i < k->first_run + k->n_runs; i++)
+        for (uint32_t b = 0; b < c->runs[i].count; b++, n++) {
+            off_t at = (off_t)(c->runs[i].first + b) * PAGE;
+            uint8_t page[PAGE];
+            ssize_t got = pread(fd, page, sizeof page, at);
+
+            assert_true(got > 0);
+            if (memcmp(page, pages + (size_t)n * PAGE, (size_t)got) != 0)
+                fail_msg("a chunk's note names block %u of \"%s\"", c->runs[i].first + b, path);
+        }
+    assert_int_equal((k->raw_len + PAGE - 1) / PAGE, n);
+}
+
+static void check_pack(struct world *w, struct pack_reader *reader, uint32_t pack)
+{
+    AUTO(contents_free) struct contents c = {0};
+    AUTO(mem_free) uint8_t *bytes = xmalloc(CHUNK_DATA_SIZE);
+    struct err err = {0};
+
+    OK(pack_read_contents(reader, w->a.label, pack, &c, &err), &err);
+    for (uint32_t k = 0; k < c.n_chunks; k++) {
+        size_t len;
+        uint32_t items;
+
+        if (c.chunks[k].type != CHUNK_PAGES)
+            continue;
+        OK(pack_read_chunk(reader, w->a.label, pack, k, CHUNK_PAGES, bytes, CHUNK_DATA_SIZE, &len,
+                           &items, &err),
+           &err);
+        check_note(w, &c, &c.chunks[k], bytes);
+    }
+}
+
+static void check_notes(struct world *w)
+{
+    AUTO(manifest_close) struct manifest *m = NULL;
+    AUTO(pack_reader_free) struct pack_reader *reader = NULL;
+    const struct pack_info *packs;
+    struct err err = {0};
+    size_t n;
+
+    OK(manifest_open(&m, w->repo.repo, w->a.label, &err), &err);
+    OK(pack_reader_new(&reader, w->repo.repo, &err), &err);
+    packs = manifest_packs(m, 1, &n);
+    for (size_t i = 0; i < n; i++)
+        check_pack(w, reader, packs[i].number);
+}
+
 static struct back_count as_it_lies_there(struct world *w)
 {
+    check_notes(w);
     return back_same(w->repo.repo, w->a.label, &w->dir);
 }
 
@@ -514,13 +571,15 @@ static void a_file_of_less_than_pages_is_read_whole(void **state)
     add_file(w, "base/5/1", 100 * PAGE + 17, 0);
     add_file(w, "base/5/2", 100 * PAGE, 0);
     add_file(w, "base/5/3", 100, 0);
+    add_file(w, "base/5/4", 100 * PAGE + 17, 0);
     back_up(w);
+    add_file(w, "base/5/4", 101 * PAGE, 3);
     add_file(w, "base/5/1", 100 * PAGE + 17, 3);
     add_file(w, "base/5/2", 100 * PAGE + 17, 3);
     add_file(w, "base/5/3", 100, 3);
     back_up(w);
     as_it_lies_there(w);
-    read_just(w, 200 * PAGE + 17 + 17 + 100);
+    read_just(w, 200 * PAGE + 17 + 17 + 100 + 101 * PAGE);
 }
 
 static void small_files_become_large_and_large_ones_small(void **state)
@@ -977,6 +1036,26 @@ static void chunks_of_every_generation_are_consolidated(void **state)
     assert_int_equal(s.pages[4], 64);
 }
 
+/* What one increment has cut into pieces is one chunk still. */
+static void a_chunk_in_pieces_is_judged_as_a_whole(void **state)
+{
+    struct world *w = *state;
+
+    data_pages(&w->dir, "base/5/1", 0, 128);
+    back_up(w);
+    change(w, "base/5/1", 20, 2);
+    change(w, "base/5/1", 30, 2);
+    back_up(w);
+    right(w, 2);
+    change_run(w, "base/5/1", 0, 10, 3);
+    change_run(w, "base/5/1", 31, 33, 3);
+    change_run(w, "base/5/1", 21, 8, 3); /* 10 to 19, and 29, would be left of 64 */
+    back_up(w);
+    right(w, 10 + 33 + 8 + 11);
+    assert_int_equal(stored(w, "base/5/1").pages[2], 2);
+    assert_int_equal(stored(w, "base/5/1").pages[3], 64);
+}
+
 /* A part of the file in which nothing changes is left alone, however poor its chunks. */
 static void only_parts_that_are_read_anyway_are_consolidated(void **state)
 {
@@ -1320,6 +1399,7 @@ int main(void)
         PLAIN(older_backups_stay_as_they_were),
         cmocka_unit_test(a_chunk_is_kept_for_a_quarter_of_its_pages),
         PLAIN(chunks_of_every_generation_are_consolidated),
+        PLAIN(a_chunk_in_pieces_is_judged_as_a_whole),
         PLAIN(only_parts_that_are_read_anyway_are_consolidated),
         PLAIN(consolidation_knows_where_the_file_ends),
         PLAIN(changed_pages_are_checked_by_their_blocks),

@@ -604,6 +604,35 @@ static void wal_of_another_system_is_doubted(void **state)
     }
 }
 
+/* The first segment has none before it that it would have to continue. */
+static void a_first_segment_that_is_another_one_is_doubted(void **state)
+{
+    (void)state;
+    for (int other_system = 0; other_system < 2; other_system++) {
+        AUTO(wal_make_free) struct wal_make strange;
+        AUTO(wal_index_free) struct wal_index ix;
+        AUTO(buf_free) struct buf index = BUF_INIT;
+        struct wal_expect any = {0};
+        char name[WAL_SEGMENT_NAME];
+        struct err err = {0};
+        struct world w;
+
+        world_begin(&w, 15);
+        begin_range(&w);
+        end_range(&w);
+        w.backup = 0;
+        make_strange(&w, other_system != 0 ? 0 : 1, RIG_SYSID + (unsigned)other_system, &strange);
+        wal_index_init(&ix);
+        OK(wal_index_build(wal_make_segment(&strange, 0), RIG_SEGSZ, &any, &ix, &err), &err);
+        wal_index_write(&ix, &index);
+        rig_put_file(&w.rig, name_of(&w, 0, name), wal_make_segment(&strange, 0), RIG_SEGSZ,
+                     &index);
+        doubted(&w, 0, "other WAL than its name says");
+        assert_int_equal(w.doubt.code, ERR_FOREIGN);
+        world_end(&w);
+    }
+}
+
 /* The same system's, but of another life: a copy that went its own way, or what pg_resetwal begins
  * behind WAL that was thrown away (its first record has no predecessor). */
 static void wal_that_does_not_continue_is_doubted(void **state)
@@ -1128,6 +1157,7 @@ int main(void)
         cmocka_unit_test(a_missing_segment_is_doubted_by_its_name),
         cmocka_unit_test(a_damaged_segment_is_doubted_by_its_name),
         cmocka_unit_test(wal_of_another_system_is_doubted),
+        cmocka_unit_test(a_first_segment_that_is_another_one_is_doubted),
         cmocka_unit_test(wal_that_does_not_continue_is_doubted),
         IN_WORLD(a_break_of_the_prev_link_is_doubted),
         IN_WORLD(a_segment_under_another_name_is_doubted),
