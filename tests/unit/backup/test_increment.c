@@ -502,6 +502,34 @@ static void pages_between_zero_pages_keep_their_places(void **state)
     right(w, 200);
 }
 
+/* Names that are the beginning of others: list and base must be gone along in one order. */
+static void names_are_found_in_whatever_order_they_stand(void **state)
+{
+    static const char *const dirs[] = {"base/4", "base/50", "base/500", "base/51"};
+    static const char *const files[] = {"1", "1.1", "1.10", "1.2", "10", "10.1", "100", "11", "2"};
+    struct world *w = *state;
+
+    for (size_t d = 0; d < LENGTH(dirs); d++) {
+        data_mkdir(&w->dir, dirs[d]);
+        for (size_t f = 0; f < LENGTH(files); f++) {
+            AUTO(mem_free) char *name = xasprintf("%s/%s", dirs[d], files[f]);
+
+            data_pages(&w->dir, name, 0, f % 2 == 0 ? 10 : 2);
+        }
+    }
+    back_up(w);
+    back_up(w);
+    right(w, 0);
+    for (size_t f = 0; f < LENGTH(files); f += 2) {
+        AUTO(mem_free) char *name = xasprintf("base/50/%s", files[f]);
+
+        change(w, name, (uint32_t)f, 2);
+        data_remove(&w->dir, f % 4 == 0 ? "base/500/1" : "base/51");
+    }
+    back_up(w);
+    right(w, (LENGTH(files) + 1) / 2);
+}
+
 /* ---- sizes ---- */
 
 static void a_file_that_grew_is_read_where_the_base_has_nothing(void **state)
@@ -1378,6 +1406,7 @@ int main(void)
         PLAIN(relations_of_other_tablespaces_are_known),
         PLAIN(zero_pages_come_and_go),
         PLAIN(pages_between_zero_pages_keep_their_places),
+        PLAIN(names_are_found_in_whatever_order_they_stand),
         PLAIN(a_file_that_grew_is_read_where_the_base_has_nothing),
         PLAIN(a_file_that_shrank_keeps_what_is_left),
         PLAIN(behind_a_limit_everything_is_read),
