@@ -93,10 +93,11 @@ static int read_base(struct page_picker *p, const struct large *l, uint32_t firs
     p->gone = 0;
     TRY(map_begin(&walk, l->map, l->map_len, l->n_sets, err));
     while (page < end && (more = map_next(&walk, &e, err)) != 0) {
-        uint64_t from = MAX_OF(page, (uint64_t)first), to = MIN_OF(page + e.count, end);
+        uint64_t from = MAX_OF(page, (uint64_t)first), to;
 
         if (more < 0)
             return -1;
+        to = MIN_OF(page + e.count, end);
         if (from < to)
             add_extent(&p->base, &p->n_base, &p->cap_base,
                        slice_of(e, (uint32_t)(from - page), (uint32_t)(to - from)));

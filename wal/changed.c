@@ -13,7 +13,7 @@ enum {
 };
 
 struct file_set {
-    uint32_t segno, n, cap; /* n: blocks in the list, or set bits once finished */
+    uint32_t segno, n, cap; /* n: blocks in the list */
     uint32_t *list;
     uint64_t *bits; /* instead of the list */
 };

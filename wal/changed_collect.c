@@ -59,10 +59,11 @@ static int read_pg_wal(const struct changed_range *q, const char *name, struct b
     AUTO(fd_close) int fd = openat(q->data_fd, path, O_RDONLY | O_CLOEXEC);
     size_t got;
 
-    if (fd < 0)
-        return err_set(err, errno == ENOENT ? ERR_NOT_FOUND : ERR_IO,
-                       "it is neither in repository \"%s\" nor in pg_wal",
+    if (fd < 0 && errno == ENOENT)
+        return err_set(err, ERR_NOT_FOUND, "it is neither in repository \"%s\" nor in pg_wal",
                        repo_name(q->place.repo));
+    if (fd < 0)
+        return err_sys(err, "cannot open \"%s\"", path);
     buf_clear(out);
     buf_reserve(out, q->place.segment_size);
     TRY(fs_pread_all(fd, out->p, q->place.segment_size, 0, &got, path, err));
@@ -98,12 +99,12 @@ static int archived_bytes(const struct segment_place *at, struct wal_index *ix, 
 }
 
 /* Between the looks into the archive and into pg_wal the server may have archived and recycled it, so
- * the archive is asked again. */
+ * the archive is asked again. That a store does not answer then is no doubt, but an error. */
 static int find_index(struct collector *c, const struct segment_place *at, const char *name,
                       struct wal_index *ix, struct err *err)
 {
     AUTO(buf_free) struct buf bytes = BUF_INIT;
-    struct err ignored = {0};
+    struct err again = {0};
 
     if (index_stream_next(c->indexes, &bytes, err) == 0 &&
         wal_index_read(bytes.p, bytes.len, WAL_INDEX_ALL, ix, err) == 0)
@@ -118,7 +119,15 @@ static int find_index(struct collector *c, const struct segment_place *at, const
     err_clear(err);
     if (read_pg_wal(c->range, name, &bytes, err) == 0 && build_index(at, &bytes, ix, err) == 0)
         return 0;
-    return is_doubt(err->code) && archived_bytes(at, ix, &ignored) == 0 ? 0 : -1;
+    if (!is_doubt(err->code))
+        return -1;
+    if (archived_bytes(at, ix, &again) == 0) {
+        err_clear(err);
+        return 0;
+    }
+    if (!is_doubt(again.code))
+        *err = again;
+    return -1;
 }
 
 /* Whether the index tells everything about its records up to where it is needed. */

@@ -5,6 +5,8 @@
 #include "wal/index.h"
 #include "wal/index_record.h"
 
+enum { PREV_END = 16 }; /* bytes of a record's header up to the LSN of the one before */
+
 void wal_chain_init(struct wal_chain *c)
 {
     memset(c, 0, sizeof *c);
@@ -126,6 +128,18 @@ static void take_tail(struct wal_chain *c, const struct wal_index *ix)
         c->last = ix->last_prev;
 }
 
+/* The record before the first one that starts here is another than the last one of the chain. That
+ * it names none is no answer either: so begins what pg_resetwal leaves, where WAL was thrown away.
+ * Only a header that is cut off by the end of the segment does not tell. */
+static bool breaks_off(const struct wal_chain *c, const struct wal_index *ix)
+{
+    bool cut_off = ix->first_lsn == ix->last_lsn && ix->tail_total != 0 && ix->tail_seen < PREV_END;
+
+    if (c->last == 0 || (ix->first_prev == 0 && (ix->first_lsn == 0 || cut_off)))
+        return false;
+    return ix->first_prev != c->last;
+}
+
 int wal_chain_add(struct wal_chain *c, const struct wal_index *ix, enum wal_crossing *what,
                   struct wal_index *crossing, struct err *err)
 {
@@ -136,7 +150,7 @@ int wal_chain_add(struct wal_chain *c, const struct wal_index *ix, enum wal_cros
     TRY(check_follows(c, ix, err));
     if (ix->major != 0)
         TRY(take_head(c, ix, what, crossing, err));
-    if (ix->first_prev != 0 && c->last != 0 && ix->first_prev != c->last)
+    if (breaks_off(c, ix))
         return err_set(err, ERR_CORRUPT,
                        "the records of the segment at %s do not continue those before it",
                        lsn_format(ix->start, at));

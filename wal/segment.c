@@ -180,6 +180,7 @@ struct segment_note *segment_note_of(const struct wal_index *ix)
         n->why = xstrdup(ix->reason);
     n->flags = ix->flags;
     n->major = ix->major;
+    n->first_lsn = ix->first_lsn;
     n->first_prev = ix->first_prev;
     n->last_lsn = ix->last_lsn;
     n->last_prev = ix->last_prev;

@@ -36,7 +36,7 @@ struct segment_note {
     char *why;      /* broken or not known, or why the WAL stops inside; or NULL */
     uint32_t flags; /* of the index */
     unsigned major;
-    uint64_t first_prev, last_lsn, last_prev, end_of_data; /* as in the index */
+    uint64_t first_lsn, first_prev, last_lsn, last_prev, end_of_data; /* as in the index */
     uint32_t head_len, head_seen, tail_total, tail_seen;
     uint64_t whole_lsn; /* start of the last record that starts and ends inside; 0: none */
     uint64_t commits, aborts;

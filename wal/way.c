@@ -199,6 +199,7 @@ static void to_index(const struct way *w, const struct segment_note *n, struct w
     ix->start = segno_lsn(w->segno, w->map->segment_size);
     ix->tli = w->tli;
     ix->flags = n->flags | WAL_INDEX_HEAD_OMITTED | WAL_INDEX_TAIL_OMITTED;
+    ix->first_lsn = n->first_lsn;
     ix->first_prev = n->first_prev;
     ix->last_lsn = n->last_lsn;
     ix->last_prev = n->last_prev;

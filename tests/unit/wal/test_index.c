@@ -318,6 +318,72 @@ static void a_break_of_the_prev_link_is_found(void **state)
     FAILS(add_to(&c, &two, &err), &err, ERR_CORRUPT);
 }
 
+/* pg_resetwal, with pg_wal lost, begins in the segment behind the last checkpoint's; its first
+ * record names none before it. Were it taken for a continuation, what the lost WAL changed would
+ * be in no index. */
+static void wal_that_begins_anew_is_no_continuation(void **state)
+{
+    AUTO(wal_make_free) struct wal_make m;
+    AUTO(wal_chain_free) struct wal_chain c;
+    AUTO(wal_index_free) struct wal_index one;
+    AUTO(wal_index_free) struct wal_index two;
+    struct err err;
+    (void)state;
+
+    begin(&m, 15);
+    wal_chain_init(&c);
+    wal_make_commit(&m, 5, noon);
+    wal_make_switch(&m);
+    m.last = 0;
+    wal_make_checkpoint(&m, true, noon);
+    build(&m, 0, &one);
+    build(&m, 1, &two);
+    assert_int_equal(two.first_prev, 0);
+    OK(add_to(&c, &one, &err), &err);
+    FAILS(add_to(&c, &two, &err), &err, ERR_CORRUPT);
+}
+
+/* Bytes of a record that goes from where the WAL is to there, between page headers. */
+static size_t record_up_to(const struct wal_make *m, size_t to)
+{
+    size_t len = to - m->bytes.len;
+
+    for (size_t at = (m->bytes.len / WAL_PAGE + 1) * WAL_PAGE; at < to; at += WAL_PAGE)
+        len -= at % SEGSZ == 0 ? WAL_LONG_HEADER : WAL_SHORT_HEADER;
+    return len;
+}
+
+/* Of the only record that starts in the second segment eight bytes are there: what it says of the
+ * one before it is in the third. */
+static void a_header_that_is_cut_off_breaks_nothing(void **state)
+{
+    AUTO(wal_make_free) struct wal_make m;
+    AUTO(wal_chain_free) struct wal_chain c;
+    uint64_t commits = 0;
+    (void)state;
+
+    begin(&m, 15);
+    wal_chain_init(&c);
+    wal_make_fill(&m, 2000);
+    wal_make_noise(&m, record_up_to(&m, 2 * SEGSZ - 8));
+    assert_int_equal(m.bytes.len, 2 * SEGSZ - 8);
+    wal_make_commit(&m, 5, noon);
+    wal_make_commit(&m, 6, noon);
+    for (size_t i = 0; i < wal_make_count(&m); i++) {
+        AUTO(wal_index_free) struct wal_index ix;
+        AUTO(wal_index_free) struct wal_index crossing = {0};
+        enum wal_crossing what;
+        struct err err;
+
+        build(&m, i, &ix);
+        assert_true(i != 1 || (ix.first_lsn != 0 && ix.first_prev == 0 && ix.tail_seen == 8));
+        OK(wal_chain_add(&c, &ix, &what, &crossing, &err), &err);
+        commits += ix.commits + crossing.commits;
+    }
+    assert_int_equal(commits, 2);
+    assert_int_equal(c.last, m.last);
+}
+
 static void wal_that_ends_or_is_damaged_cannot_be_continued(void **state)
 {
     static const struct {
@@ -514,6 +580,8 @@ int main(void)
         cmocka_unit_test(a_record_lost_in_a_crash_never_happened),
         cmocka_unit_test(gaps_and_strangers_break_a_chain),
         cmocka_unit_test(a_break_of_the_prev_link_is_found),
+        cmocka_unit_test(wal_that_begins_anew_is_no_continuation),
+        cmocka_unit_test(a_header_that_is_cut_off_breaks_nothing),
         cmocka_unit_test(wal_that_ends_or_is_damaged_cannot_be_continued),
         cmocka_unit_test(doubts_are_flagged_with_their_reason),
         cmocka_unit_test(a_version_not_known_is_kept_with_an_empty_index),

@@ -196,6 +196,30 @@ static void segments_of_another_history_do_not_continue_this_one(void **state)
     row_end(&other);
 }
 
+/* What pg_resetwal begins names no record before it: recovery stops there. */
+static void wal_that_begins_anew_does_not_continue_what_was(void **state)
+{
+    struct row row;
+    struct reach r;
+    (void)state;
+
+    rig_begin(&row.rig, 15);
+    rig_make(&row.m, 15);
+    rig_backup(&row.rig, &row.m, NOON);
+    wal_make_commit(&row.m, 701, NOON + MINUTE);
+    wal_make_switch(&row.m);
+    row.m.last = 0;
+    wal_make_checkpoint(&row.m, true, NOON + MINUTE);
+    wal_make_commit(&row.m, 702, NOON + 2 * MINUTE);
+    wal_make_switch(&row.m);
+    rig_put_all(&row.rig, &row.m);
+    r = rig_reach(&row.rig, 0, xid_target(701, false));
+    REACHED(r);
+    r = rig_reach(&row.rig, 0, xid_target(702, false));
+    NOT_REACHED(r, "do not continue those before");
+    row_end(&row);
+}
+
 /* A commit that cannot be read might be the one to stop at. */
 static void nothing_is_found_behind_a_record_that_is_not_understood(void **state)
 {
@@ -574,6 +598,7 @@ int main(void)
         cmocka_unit_test(a_damaged_object_ends_the_way_with_its_reason),
         cmocka_unit_test(wal_that_does_not_go_on_is_not_gone_beyond),
         cmocka_unit_test(segments_of_another_history_do_not_continue_this_one),
+        cmocka_unit_test(wal_that_begins_anew_does_not_continue_what_was),
         cmocka_unit_test(nothing_is_found_behind_a_record_that_is_not_understood),
         cmocka_unit_test(of_very_many_restore_points_each_is_found),
         cmocka_unit_test(a_window_ends_before_damage_in_the_last_segment),
