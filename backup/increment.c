@@ -28,7 +28,7 @@ int increment_register(struct increment *inc, struct manifest_writer *w, struct 
         const struct pack_info *packs = manifest_packs(inc->base, i, &n_packs);
 
         TRY(manifest_add_set(w, manifest_set(inc->base, i), packs, n_packs, &inc->sets[i], err));
-        inc->n_sets = inc->sets[i] + 1;
+        inc->n_sets = MAX_OF(inc->n_sets, inc->sets[i] + 1);
     }
     inc->labels = xcalloc(inc->n_sets, sizeof *inc->labels);
     for (uint32_t i = 1; i < n; i++)

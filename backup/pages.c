@@ -8,8 +8,9 @@
  * old packs die by themselves. They are read from the data directory, as all pages are, so it needs
  * nothing from the repository.
  *
- * Chunks also end at fixed borders of the file, so that one more page that changed does not shift the
- * chunks of the whole part: the next attempt after an interrupted one finds most of them stored.
+ * Chunks also end at fixed borders of the file, so that one more page that changed does not shift
+ * the chunks of the whole part: the next attempt after an interrupted one finds most of them
+ * stored.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -23,7 +24,7 @@
 
 enum {
     PART_PAGES = PART_SIZE / PG_PAGE_SIZE,
-    LIVE_PARTS = 4, /* a chunk is kept for at least one page in so many */
+    LIVE_PARTS = 4,  /* a chunk is kept for at least one page in so many */
     ADVISE_MAX = 64, /* pages: longer runs are read in order anyway */
     GRID = 4096,     /* blocks: chunks end at these borders, */
     GRID_LEAST = 8   /* if they have so many pages */

@@ -55,6 +55,33 @@ void manifest_abandon(struct manifest_writer **pw)
     *pw = NULL;
 }
 
+/* A set that is known already, of which other packs are named now: adopted by the base of this
+ * backup, and offered for adoption once more. */
+static void widen_set(struct set_packs *s, const struct pack_info *packs, size_t n)
+{
+    struct pack_info *all = xcalloc(s->n + n, sizeof *all);
+    uint8_t **live = xcalloc(s->n + n, sizeof *live);
+    size_t old = 0, k = 0;
+
+    for (size_t i = 0; i < n || old < s->n; k++) {
+        bool keep = old < s->n && (i == n || s->packs[old].number <= packs[i].number);
+
+        if (i < n && (!keep || s->packs[old].number == packs[i].number))
+            all[k] = packs[i++];
+        if (keep) {
+            all[k] = s->packs[old];
+            live[k] = s->live[old++];
+        } else {
+            live[k] = xcalloc(1, OBJECT_CHUNKS_MAX / 8);
+        }
+    }
+    free(s->packs);
+    free(s->live);
+    s->packs = all;
+    s->live = live;
+    s->n = k;
+}
+
 int manifest_add_set(struct manifest_writer *w, const char *label, const struct pack_info *packs,
                      size_t n, uint32_t *index, struct err *err)
 {
@@ -68,6 +95,12 @@ int manifest_add_set(struct manifest_writer *w, const char *label, const struct 
         if (packs[i].number <= packs[i - 1].number)
             return err_set(err, ERR_FAILED, "set \"%s\": pack %u comes after pack %u", label,
                            packs[i].number, packs[i - 1].number);
+    for (uint32_t i = 2; i < w->sets.n; i++)
+        if (strcmp(w->sets.sets[i].label, label) == 0) {
+            widen_set(&w->sets.sets[i], packs, n);
+            *index = i;
+            return 0;
+        }
     w->sets.sets = xrealloc(w->sets.sets, (w->sets.n + 1) * sizeof *w->sets.sets);
     s = &w->sets.sets[w->sets.n];
     *s = (struct set_packs){

@@ -22,7 +22,7 @@ struct fork_set {
     uint8_t fork;
     bool dropped;
     uint32_t limit;
-    struct file_set *files; /* in no order until finished */
+    struct file_set *files; /* ascending */
     uint32_t n_files, last; /* last: used most recently */
 };
 struct database {
@@ -122,18 +122,27 @@ static struct fork_set *fork_of(struct changed *c, const struct wal_locator *rel
 /* Blocks come in ascending runs, so it is nearly always the last one or a new one. */
 static struct file_set *file_of(struct fork_set *s, uint32_t segno)
 {
+    uint32_t low = 0, high = s->n_files;
+
     if (s->n_files != 0 && s->files[s->last].segno == segno)
         return &s->files[s->last];
-    for (uint32_t i = 0; i < s->n_files; i++)
-        if (s->files[i].segno == segno) {
-            s->last = i;
-            return &s->files[i];
-        }
+    while (low < high) {
+        uint32_t middle = (low + high) / 2;
+
+        if (s->files[middle].segno < segno)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    s->last = low;
+    if (low < s->n_files && s->files[low].segno == segno)
+        return &s->files[low];
     if ((s->n_files & (s->n_files - 1)) == 0)
         s->files = xrealloc(s->files, MAX_OF(1u, s->n_files * 2) * sizeof *s->files);
-    s->files[s->n_files] = (struct file_set){.segno = segno};
-    s->last = s->n_files++;
-    return &s->files[s->last];
+    memmove(s->files + low + 1, s->files + low, (s->n_files - low) * sizeof *s->files);
+    s->files[low] = (struct file_set){.segno = segno};
+    s->n_files++;
+    return &s->files[low];
 }
 
 /* ---- adding ---- */
@@ -278,8 +287,6 @@ void changed_finish(struct changed *c)
     for (uint32_t i = 0; i < c->n; i++) {
         struct fork_set *s = &c->forks[i];
 
-        if (s->n_files > 1)
-            qsort(s->files, s->n_files, sizeof *s->files, by_segno);
         for (uint32_t k = 0; k < s->n_files; k++)
             if (s->files[k].bits == NULL)
                 tidy_list(&s->files[k]);

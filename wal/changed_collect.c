@@ -98,8 +98,8 @@ static int archived_bytes(const struct segment_place *at, struct wal_index *ix, 
     return build_index(at, &bytes, ix, err);
 }
 
-/* Between the looks into the archive and into pg_wal the server may have archived and recycled it, so
- * the archive is asked again. That a store does not answer then is no doubt, but an error. */
+/* Between the looks into the archive and into pg_wal the server may have archived and recycled it,
+ * so the archive is asked again. That a store does not answer then is no doubt, but an error. */
 static int find_index(struct collector *c, const struct segment_place *at, const char *name,
                       struct wal_index *ix, struct err *err)
 {

@@ -33,8 +33,7 @@ static bool take_segment(struct index_stream *s, uint64_t *segno)
     bool more;
 
     pthread_mutex_lock(&s->lock);
-    while (!s->over && s->next_read <= s->last &&
-           s->next_read >= s->next_out + INDEX_STREAM_WINDOW)
+    while (!s->over && s->next_read <= s->last && s->next_read >= s->next_out + INDEX_STREAM_WINDOW)
         pthread_cond_wait(&s->changed, &s->lock);
     more = !s->over && s->next_read <= s->last;
     if (more)

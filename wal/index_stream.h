@@ -1,6 +1,6 @@
 /*
- * index_stream.h - the stored indexes of consecutive segments, asked for side by side and handed out
- * in order. Internal to wal/.
+ * index_stream.h - the stored indexes of consecutive segments, asked for side by side and handed
+ * out in order. Internal to wal/.
  *
  * Over a network each index costs two round trips; one after the other, those of a busy day would
  * take minutes. A failure concerns its segment only.

@@ -4,8 +4,8 @@
  * Some stores answer 501 to If-None-Match, some take it and overwrite all the same; some verify
  * checksums, most ignore them. Each proof works with one object of a fixed name below "tmp/", which
  * stays there: neither needs the right to delete, and the second run needs no more than the first.
- * Only what is written and read back lies under one of 4,096 names, so that two hosts that try at the
- * same time do not take each other's for what the store makes of theirs.
+ * Only what is written and read back lies under one of 4,096 names, so that two hosts that try at
+ * the same time do not take each other's for what the store makes of theirs.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -208,7 +208,8 @@ static int put_probe(struct s3 *s, const char *key, const char *text, struct err
     return s3_put(&s->store, key, STORE_REPLACE, text, strlen(text), err);
 }
 
-static int reads_back(struct s3 *s, const char *key, const char *expected, bool *same, struct err *err)
+static int reads_back(struct s3 *s, const char *key, const char *expected, bool *same,
+                      struct err *err)
 {
     char got[64] = "";
     uint64_t size;

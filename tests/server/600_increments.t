@@ -25,6 +25,8 @@ restored() { # the newest backup, as it is when its own WAL is replayed: a hash 
 
 sql main "create table t (id int, filler text)" \
     "insert into t select n, repeat(md5(n::text), 8) from generate_series(1, 40000) n" \
+    "create table still as select n, (select string_agg(md5(n || '.' || k), '') from generate_series(1, 16) k)
+        from generate_series(1, 30000) n" "vacuum still" \
     "create index on t (id)" "create table small (x int)" "insert into small select generate_series(1, 10)"
 backup
 first=$(made label)
