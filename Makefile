@@ -6,6 +6,7 @@
 #                      FAULTS=60 SEED=: faults on the wire to S3, and which
 # make model           every interleaving of the protocols by which hosts share a repository
 # make crash           ROUNDS=5 SEED=: kill pgbr anywhere, then look what is left
+# make regress         PG_SRC=DIR: PostgreSQL's own regression tests, with incrementals taken meanwhile
 # make storm           ROUNDS=5 SEED= STORE=posix|s3: many hosts on one repository, killed, paused
 # make fuzz            SECONDS=5 for each parser
 # make asan tsan       the tests under sanitizers, each in its own folder
@@ -101,6 +102,9 @@ storm: $B/pgbr
 	PGBR=$(abspath $B)/pgbr CRASHING=$(abspath $(patsubst %/$(FLAVOUR),%,$B))/crash/pgbr \
 	    ROUNDS=$(ROUNDS) SEED=$(SEED) STORE=$(STORE) $(PROVE) -v tests/storm
 
+regress: $B/pgbr
+	PGBR=$(abspath $B)/pgbr PG_SRC=$(abspath $(PG_SRC)) $(PROVE) -v tests/regress
+
 fuzz:
 	$(call flavour,fuzz) CC=clang fuzzers
 	$(PROVE) --exec "tests/fuzz/run.sh $(SECONDS)" \
@@ -159,7 +163,7 @@ install: $B/pgbr
 clean:
 	rm -rf $(filter-out build/pg,$(wildcard build/*))
 
-.PHONY: all units fuzzers unit server model crash storm fuzz asan tsan test demo bench deps \
+.PHONY: all units fuzzers unit server model crash storm regress fuzz asan tsan test demo bench deps \
         pg-versions fmt lint $(LINTS:%=lint-%) install clean
 .SECONDARY:
 -include $(LIB_OBJ:.o=.d) $(AID_OBJ:.o=.d) $(UNIT:=.d) $(FUZZ:=.d) $B/cli/main.d
