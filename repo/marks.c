@@ -10,7 +10,7 @@
 #include "repo/fields.h"
 #include "repo/lease.h"
 
-enum { MARK_TIME = 2, MARK_REASON = 4, MARK_UNTIL = 6, MARK_REASON_MAX = 2000 };
+enum { MARK_TIME = 2, MARK_REASON = 4, MARK_UNTIL = 6, MARK_REASON_MAX = 2000, MARK_TRIES = 5 };
 
 /* The label field: the key below the cluster. */
 static const char *mark_label(const struct repo *r, const char *key)
@@ -37,16 +37,24 @@ static int put_new(struct repo *r, const char *key, const char *reason, int64_t 
                             CHUNK_PUBLIC, body.p, body.len, err);
 }
 
-/* Another host's mark is as good, but may not have reached its disk yet. */
+/* Another host's mark is as good, but may not have reached its disk yet. It may also be gone again
+ * by then, because that host is done with what it marked: then it is made anew, and does no harm.
+ */
 static int put_mark(struct repo *r, const char *key, const char *reason, int64_t until_us,
                     struct err *err)
 {
-    if (put_new(r, key, reason, until_us, err) == 0)
-        return 0;
-    if (err->code != ERR_EXISTS)
-        return -1;
-    err_clear(err);
-    return store_confirm(repo_store(r), key, err);
+    for (int tries = 0;; tries++) {
+        if (put_new(r, key, reason, until_us, err) == 0)
+            return 0;
+        if (err->code != ERR_EXISTS)
+            return -1;
+        err_clear(err);
+        if (store_confirm(repo_store(r), key, err) == 0)
+            return 0;
+        if (err->code != ERR_NOT_FOUND || tries == MARK_TRIES)
+            return -1;
+        err_clear(err);
+    }
 }
 
 static int remove_mark(struct repo *r, const char *key, struct err *err)
