@@ -185,8 +185,8 @@ static int cross_check(struct run *r, struct err *err)
     if (alarm.len == 0)
         return 0;
     log_error("ALARM: %s; please report this, with the WAL from there on", buf_text(&alarm));
-    r->alarm = true;
-    return base_unfit(r, err, "%s", buf_text(&alarm));
+    r->alarm = xstrdup(buf_text(&alarm));
+    return base_unfit(r, err, "%s", r->alarm);
 }
 
 /* pg_control is last: on a standby its minRecoveryPoint proves where the copy is consistent. */
@@ -368,7 +368,8 @@ static void run_close(struct run *r)
 }
 
 struct verdict {
-    bool unfit, alarm;
+    bool unfit;
+    char *alarm; /* the caller's */
 };
 
 static int attempt(const struct backup_request *q, bool only_full, struct verdict *verdict,
@@ -410,15 +411,23 @@ static int attempt(const struct backup_request *q, bool only_full, struct verdic
 int backup_run(const struct backup_request *q, struct backup_made *made, struct err *err)
 {
     struct verdict first, second;
+    int rc;
 
-    if (attempt(q, false, &first, made, err) == 0)
-        return 0;
-    if (!first.unfit)
-        return -1;
+    rc = attempt(q, false, &first, made, err);
+    if (rc == 0 || !first.unfit) {
+        free(first.alarm);
+        return rc;
+    }
     log_warning("%s; a full backup is taken instead", err->msg);
     err_clear(err);
-    TRY(attempt(q, true, &second, made, err));
-    made->warnings += first.alarm;
+    rc = attempt(q, true, &second, made, err);
+    free(second.alarm);
+    if (rc != 0) {
+        free(first.alarm);
+        return rc;
+    }
+    made->warnings += first.alarm != NULL;
+    made->alarm = first.alarm;
     return 0;
 }
 
@@ -426,4 +435,6 @@ void backup_made_free(struct backup_made *m)
 {
     pubinfo_free(&m->pub);
     backup_info_free(&m->info);
+    free(m->alarm);
+    m->alarm = NULL;
 }

@@ -23,7 +23,7 @@ struct run {
     char base[LABEL_SIZE + 1]; /* "" for a full one */
     struct increment increment;
     bool unfit;     /* the base did not fit: take a full one instead */
-    bool alarm;     /* because something is wrong with what the WAL told */
+    char *alarm;    /* because something is wrong with what the WAL told: what; or NULL */
     bool only_full; /* this is that one */
     char label[LABEL_SIZE + 1];
     struct set_identity id;

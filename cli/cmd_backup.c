@@ -110,6 +110,8 @@ static int take(struct app *app, struct backup_request *want, struct backup_made
     rc = backup_run(want, made, err);
     if (rc == 0) {
         record_backup(app, want->repo, &made->pub);
+        if (made->alarm != NULL)
+            record_alarm(app, want->repo, made->alarm);
         fill_gaps(app, want->cluster, &made->pub);
         apply_retention(app, want->cluster, want->repo);
         if (made->warnings != 0 || made->pub.page_errors != 0)
