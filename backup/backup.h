@@ -31,8 +31,8 @@ struct backup_made {
     uint64_t vanished;       /* files that were dropped while they were copied */
     struct backup_info info; /* among others: the damaged pages */
     unsigned warnings;       /* things a person should look at; each was logged */
-    char *alarm;             /* what the cross-check of an incremental found before this full backup was
-                                taken instead; NULL: nothing */
+    char *alarm; /* what the cross-check of an incremental found before this full backup was
+                    taken instead; NULL: nothing */
 };
 void backup_made_free(struct backup_made *m);
 

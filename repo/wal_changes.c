@@ -14,6 +14,7 @@
 
 #include "base/auto.h"
 #include "base/mem.h"
+#include "repo/fork_table.h"
 
 struct cut {
     uint32_t at;    /* applies to the blocks before this position */
@@ -33,9 +34,8 @@ struct fork_set {
 struct wal_changes {
     struct fork_set *sets;
     uint32_t n, cap;
-    uint32_t *table; /* open addressing: number of the set + 1, 0 is free */
-    uint32_t mask;
-    uint32_t *order; /* sets in order, after wal_changes_sort() */
+    struct fork_table table; /* to numbers in sets */
+    uint32_t *order;         /* sets in order, after wal_changes_sort() */
     uint32_t *scratch;
     size_t scratch_cap;
 };
@@ -44,8 +44,7 @@ struct wal_changes *wal_changes_new(void)
 {
     struct wal_changes *c = xcalloc(1, sizeof *c);
 
-    c->mask = 255;
-    c->table = xcalloc(c->mask + 1, sizeof *c->table);
+    fork_table_init(&c->table);
     return c;
 }
 
@@ -58,7 +57,7 @@ void wal_changes_free(struct wal_changes **c)
         free((*c)->sets[i].cuts);
     }
     free((*c)->sets);
-    free((*c)->table);
+    fork_table_free(&(*c)->table);
     free((*c)->order);
     free((*c)->scratch);
     free(*c);
@@ -67,60 +66,23 @@ void wal_changes_free(struct wal_changes **c)
 
 /* ---- finding a fork ---- */
 
-static uint32_t hash(const struct wal_locator *rel, uint8_t fork)
-{
-    uint64_t h = ((uint64_t)rel->db << 32 | rel->rel) * UINT64_C(0x9E3779B97F4A7C15);
-
-    h ^= ((uint64_t)rel->spc << 2 | fork) * UINT64_C(0xC2B2AE3D27D4EB4F);
-    return (uint32_t)(h >> 32) ^ (uint32_t)h;
-}
-
-static bool same(const struct fork_set *s, const struct wal_locator *rel, uint8_t fork)
-{
-    return s->rel.rel == rel->rel && s->rel.db == rel->db && s->rel.spc == rel->spc &&
-           s->fork == fork;
-}
-
-/* The place in the table where the fork is, or where it would go. */
-static uint32_t *place(const struct wal_changes *c, const struct wal_locator *rel, uint8_t fork)
-{
-    uint32_t i = hash(rel, fork) & c->mask;
-
-    while (c->table[i] != 0 && !same(&c->sets[c->table[i] - 1], rel, fork))
-        i = (i + 1) & c->mask;
-    return &c->table[i];
-}
-
-static void grow_table(struct wal_changes *c)
-{
-    free(c->table);
-    c->mask = c->mask * 2 + 1;
-    c->table = xcalloc((size_t)c->mask + 1, sizeof *c->table);
-    for (uint32_t i = 0; i < c->n; i++)
-        *place(c, &c->sets[i].rel, c->sets[i].fork) = i + 1;
-}
-
 static struct fork_set *fork_set(struct wal_changes *c, const struct wal_locator *rel, uint8_t fork)
 {
-    uint32_t *at = place(c, rel, fork);
+    uint32_t at = fork_table_find(&c->table, rel, fork);
     struct fork_set *s;
 
-    if (*at != 0)
-        return &c->sets[*at - 1];
-    if (c->n > c->mask / 2) {
-        grow_table(c);
-        at = place(c, rel, fork);
-    }
+    if (at != FORK_TABLE_NONE)
+        return &c->sets[at];
     if (c->n == c->cap) {
         c->cap = c->cap == 0 ? 64 : c->cap * 2;
         c->sets = xrealloc(c->sets, c->cap * sizeof *c->sets);
     }
+    fork_table_add(&c->table, rel, fork, c->n);
     s = &c->sets[c->n++];
     memset(s, 0, sizeof *s);
     s->rel = *rel;
     s->fork = fork;
     s->limit = WAL_NO_BLOCK;
-    *at = c->n;
     return s;
 }
 
@@ -271,7 +233,7 @@ void wal_changes_drop(struct wal_changes *c, const struct wal_locator *rel)
 {
     wal_changes_limit(c, rel, FORK_MAIN, 0, WAL_REL_DROPPED);
     for (uint8_t fork = FORK_MAIN + 1; fork < WAL_FORKS; fork++)
-        if (*place(c, rel, fork) != 0)
+        if (fork_table_find(&c->table, rel, fork) != FORK_TABLE_NONE)
             wal_changes_limit(c, rel, fork, 0, 0);
 }
 
@@ -304,9 +266,9 @@ size_t wal_changes_sort(struct wal_changes *c)
 
 static bool dropped(const struct wal_changes *c, const struct wal_locator *rel)
 {
-    uint32_t at = *place(c, rel, FORK_MAIN);
+    uint32_t at = fork_table_find(&c->table, rel, FORK_MAIN);
 
-    return at != 0 && c->sets[at - 1].what & WAL_REL_DROPPED;
+    return at != FORK_TABLE_NONE && c->sets[at].what & WAL_REL_DROPPED;
 }
 
 static void show(const struct wal_changes *c, const struct fork_set *s, struct wal_fork_changes *f)
@@ -329,11 +291,11 @@ void wal_changes_at(const struct wal_changes *c, size_t i, struct wal_fork_chang
 bool wal_changes_find(struct wal_changes *c, const struct wal_locator *rel, uint8_t fork,
                       struct wal_fork_changes *f)
 {
-    uint32_t at = *place(c, rel, fork);
+    uint32_t at = fork_table_find(&c->table, rel, fork);
 
-    if (at != 0) {
-        settle(c, &c->sets[at - 1]);
-        show(c, &c->sets[at - 1], f);
+    if (at != FORK_TABLE_NONE) {
+        settle(c, &c->sets[at]);
+        show(c, &c->sets[at], f);
         return true;
     }
     *f = (struct wal_fork_changes){.rel = *rel, .fork = fork};

@@ -5,6 +5,7 @@
 
 #include "base/mem.h"
 #include "postgres/page.h"
+#include "repo/fork_table.h"
 
 enum {
     FILE_BLOCKS = PG_RELSEG_PAGES,
@@ -31,8 +32,7 @@ struct database {
 struct changed {
     struct fork_set *forks;
     uint32_t n, cap;
-    uint32_t *table; /* open addressing: number of the fork + 1; 0 is free */
-    uint32_t mask;
+    struct fork_table table;    /* to numbers in forks */
     struct database *databases; /* void as a whole */
     uint32_t n_databases;
 };
@@ -41,8 +41,7 @@ struct changed *changed_new(void)
 {
     struct changed *c = xcalloc(1, sizeof *c);
 
-    c->mask = 255;
-    c->table = xcalloc((size_t)c->mask + 1, sizeof *c->table);
+    fork_table_init(&c->table);
     return c;
 }
 
@@ -60,7 +59,7 @@ void changed_free(struct changed **pc)
         free(c->forks[i].files);
     }
     free(c->forks);
-    free(c->table);
+    fork_table_free(&c->table);
     free(c->databases);
     free(c);
     *pc = NULL;
@@ -68,55 +67,19 @@ void changed_free(struct changed **pc)
 
 /* ---- finding ---- */
 
-static uint32_t hash(const struct wal_locator *rel, uint8_t fork)
-{
-    uint64_t h = ((uint64_t)rel->db << 32 | rel->rel) * UINT64_C(0x9E3779B97F4A7C15);
-
-    h ^= ((uint64_t)rel->spc << 2 | fork) * UINT64_C(0xC2B2AE3D27D4EB4F);
-    return (uint32_t)(h >> 32) ^ (uint32_t)h;
-}
-
-static bool same(const struct fork_set *s, const struct wal_locator *rel, uint8_t fork)
-{
-    return s->rel.rel == rel->rel && s->rel.db == rel->db && s->rel.spc == rel->spc &&
-           s->fork == fork;
-}
-
-static uint32_t *place(const struct changed *c, const struct wal_locator *rel, uint8_t fork)
-{
-    uint32_t i = hash(rel, fork) & c->mask;
-
-    while (c->table[i] != 0 && !same(&c->forks[c->table[i] - 1], rel, fork))
-        i = (i + 1) & c->mask;
-    return &c->table[i];
-}
-
-static void grow_table(struct changed *c)
-{
-    free(c->table);
-    c->mask = c->mask * 2 + 1;
-    c->table = xcalloc((size_t)c->mask + 1, sizeof *c->table);
-    for (uint32_t i = 0; i < c->n; i++)
-        *place(c, &c->forks[i].rel, c->forks[i].fork) = i + 1;
-}
-
 static struct fork_set *fork_of(struct changed *c, const struct wal_locator *rel, uint8_t fork)
 {
-    uint32_t *at = place(c, rel, fork);
+    uint32_t at = fork_table_find(&c->table, rel, fork);
 
-    if (*at != 0)
-        return &c->forks[*at - 1];
-    if (c->n > c->mask / 2) {
-        grow_table(c);
-        at = place(c, rel, fork);
-    }
+    if (at != FORK_TABLE_NONE)
+        return &c->forks[at];
     if (c->n == c->cap) {
         c->cap = c->cap == 0 ? 64 : c->cap * 2;
         c->forks = xrealloc(c->forks, c->cap * sizeof *c->forks);
     }
     c->forks[c->n] = (struct fork_set){.rel = *rel, .fork = fork, .limit = WAL_NO_BLOCK};
-    *at = ++c->n;
-    return &c->forks[c->n - 1];
+    fork_table_add(&c->table, rel, fork, c->n);
+    return &c->forks[c->n++];
 }
 
 /* Blocks come in ascending runs, so it is nearly always the last one or a new one. */
@@ -298,9 +261,9 @@ void changed_finish(struct changed *c)
 static bool is_void(const struct changed *c, const struct rel_file *f)
 {
     struct wal_locator rel = {f->spc, f->db, f->rel};
-    uint32_t main = *place(c, &rel, FORK_MAIN);
+    uint32_t main = fork_table_find(&c->table, &rel, FORK_MAIN);
 
-    if (main != 0 && c->forks[main - 1].dropped)
+    if (main != FORK_TABLE_NONE && c->forks[main].dropped)
         return true;
     for (uint32_t i = 0; i < c->n_databases; i++)
         if (c->databases[i].spc == f->spc && c->databases[i].db == f->db)
@@ -319,19 +282,19 @@ void changed_file(const struct changed *c, const struct rel_file *f, struct chan
 {
     struct wal_locator rel = {f->spc, f->db, f->rel};
     uint64_t first = (uint64_t)f->segno * FILE_BLOCKS;
-    uint32_t at = *place(c, &rel, (uint8_t)f->fork);
+    uint32_t at = fork_table_find(&c->table, &rel, (uint8_t)f->fork);
     const struct file_set *set;
 
     *out = (struct changed_file){.from = UINT32_MAX, .all = is_void(c, f)};
-    if (at == 0 || out->all)
+    if (at == FORK_TABLE_NONE || out->all)
         return;
-    if (c->forks[at - 1].limit <= first) {
+    if (c->forks[at].limit <= first) {
         out->all = true;
         return;
     }
-    if (c->forks[at - 1].limit != WAL_NO_BLOCK && c->forks[at - 1].limit < first + FILE_BLOCKS)
-        out->from = (uint32_t)(c->forks[at - 1].limit - first);
-    set = find_file(&c->forks[at - 1], f->segno);
+    if (c->forks[at].limit != WAL_NO_BLOCK && c->forks[at].limit < first + FILE_BLOCKS)
+        out->from = (uint32_t)(c->forks[at].limit - first);
+    set = find_file(&c->forks[at], f->segno);
     if (set == NULL)
         return;
     out->some = set->list;
