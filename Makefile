@@ -7,6 +7,8 @@
 # make model           every interleaving of the protocols by which hosts share a repository
 # make crash           ROUNDS=5 SEED=: kill pgbr anywhere, then look what is left
 # make storm           ROUNDS=5 SEED= STORE=posix|s3: many hosts on one repository, killed, paused
+# make truth           ROUNDS=5 SEED= VERSIONS="13 15 18": incremental backups under every kind of load against
+#                      replay of all WAL, page by page
 # make fuzz            SECONDS=5 for each parser
 # make asan tsan       the tests under sanitizers, each in its own folder
 # make lint fmt        what a reviewer would otherwise have to say
@@ -27,7 +29,7 @@ FOLDERS := base postgres repo repo/store catalog config wal backup restore sched
 SRC     := $(wildcard $(FOLDERS:%=%/*.c))
 HDR     := $(wildcard $(FOLDERS:%=%/*.h))
 TESTSRC := $(wildcard tests/lib/*.[ch] tests/unit/*/*.[ch] tests/fuzz/*.[ch] tests/crash/*.[ch])
-SHELLS  := .ci/run $(wildcard tests/*.sh tests/*/*.sh tests/server/*.t tests/crash/*.t tests/storm/*.t)
+SHELLS  := .ci/run $(wildcard tests/*.sh tests/*/*.sh tests/server/*.t tests/crash/*.t tests/storm/*.t tests/truth/*.t)
 LIB_OBJ := $(patsubst %.c,$B/%.o,$(filter-out cli/main.c,$(SRC)))
 AID_OBJ := $(patsubst %.c,$B/%.o,$(wildcard tests/lib/*.c))
 UNIT    := $(patsubst %.c,$B/%,$(wildcard tests/unit/*/test_*.c))
@@ -101,6 +103,9 @@ storm: $B/pgbr
 	PGBR=$(abspath $B)/pgbr CRASHING=$(abspath $(patsubst %/$(FLAVOUR),%,$B))/crash/pgbr \
 	    ROUNDS=$(ROUNDS) SEED=$(SEED) STORE=$(STORE) $(PROVE) -v tests/storm
 
+truth: $B/pgbr pg-versions
+	PGBR=$(abspath $B)/pgbr ROUNDS=$(ROUNDS) SEED=$(SEED) VERSIONS="$(VERSIONS)" $(PROVE) -v tests/truth
+
 fuzz:
 	$(call flavour,fuzz) CC=clang fuzzers
 	$(PROVE) --exec "tests/fuzz/run.sh $(SECONDS)" \
@@ -159,7 +164,7 @@ install: $B/pgbr
 clean:
 	rm -rf $(filter-out build/pg,$(wildcard build/*))
 
-.PHONY: all units fuzzers unit server model crash storm fuzz asan tsan test demo bench deps \
+.PHONY: all units fuzzers unit server model crash storm truth fuzz asan tsan test demo bench deps \
         pg-versions fmt lint $(LINTS:%=lint-%) install clean
 .SECONDARY:
 -include $(LIB_OBJ:.o=.d) $(AID_OBJ:.o=.d) $(UNIT:=.d) $(FUZZ:=.d) $B/cli/main.d

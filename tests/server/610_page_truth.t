@@ -1,0 +1,10 @@
+#!/bin/bash
+# A short run of tests/truth: what is restored from incremental backups is, page by page, what replay of all WAL
+# makes of an older copy; and a page that is not would be found.
+# shellcheck disable=SC1091
+. "${0%/*}/../lib/pgbr.sh"
+. "$top/tests/truth/truth.sh"
+
+truth_round "${VERSIONS:-15}" "${SEED:=$((RANDOM * 32768 + RANDOM))}" 1
+truth_proof "${VERSIONS:-15}" "$SEED"
+done_testing

@@ -1,0 +1,280 @@
+# shellcheck shell=bash
+# shellcheck disable=SC2154
+#
+# truth.sh - whether restored incremental backups hold, page by page, what replay of the whole WAL makes of an
+# older copy. To be read after pgbr.sh:
+#
+#     truth_round MAJOR SEED BACKUPS      one server, its load, a full backup and so many others
+#
+# The reference is a copy that cp made between the server's own start and stop of a backup, before the full one,
+# and that is then recovered from one position to the next by the archived WAL alone. For each backup the server
+# makes a checkpoint and notes a position behind it; backup and reference are recovered up to there and shut down
+# by PostgreSQL itself (recovery_target_action = shutdown), which the checkpoint allows to write all pages. Then
+# pages.py compares them, and the promoted copy is judged by amcheck and pg_visibility.
+
+truth=$top/tests/truth
+cp "$truth/pages.py" "$truth/churn.py" "$truth/judge.sql" "$work/bin/"
+
+# ---- chance
+
+chance() { # OF: true in one of so many cases; repeatable
+    [ $((RANDOM % $1)) -eq 0 ]
+}
+one_of() { # VARIABLE WORD...; not printed, for a subshell has a chance of its own
+    local i=$((RANDOM % ($# - 1) + 2))
+    printf -v "$1" %s "${!i}"
+}
+
+# ---- the load
+
+truth_load_start() { # NAME MAJOR SEED WORKERS
+    local n
+    load_pids=() load_runs=$((${load_runs:-0} + 1))
+    for ((n = 0; n < $4; n++)); do
+        PGOPTIONS='-c client_min_messages=warning' /usr/lib/postgresql/15/bin/psql -XAtq \
+            -d "$(connection "$1")" -o /dev/null 2>>"$work/churn.errors" 5>&- 6>&- \
+            < <(exec python3 "$work/bin/churn.py" work "$2" "$3.$load_runs" "$n" 2>/dev/null 5>&- 6>&-) &
+        load_pids+=($!)
+    done
+}
+truth_load() { # STOP|CONT|KILL
+    [ ${#load_pids[@]} -eq 0 ] || kill -"$1" "${load_pids[@]}" 2>/dev/null || true
+}
+truth_load_end() {
+    truth_load KILL
+    [ ${#load_pids[@]} -eq 0 ] || wait "${load_pids[@]}" 2>/dev/null || true
+    load_pids=()
+}
+
+# Databases are made and moved by one command after the other, and not while a copy is made (pgbr refuses a
+# backup that such a move hit: 205_moving_databases.t).
+truth_databases() { # NAME MAJOR COUNT
+    local i name where strategy=''
+    for ((i = 0; i < $3; i++)); do
+        name=d$((RANDOM % 3))
+        one_of where pg_default one two
+        [ "$2" -lt 15 ] || one_of strategy 'strategy wal_log' 'strategy file_copy'
+        case $((RANDOM % 4)) in
+        0 | 1) sql "$1" "create database $name template d $strategy tablespace $where" ;;
+        2) sql "$1" "alter database $name set tablespace $where" ;;
+        3) sql "$1" "drop database $name" ;;
+        esac || true
+        sql "$1/$name" "update t set n = n + 1 where n % 7 = 1" "create table made$RANDOM as select * from t" || true
+        sleep 0.3
+    done
+}
+
+# ---- the reference
+
+reference_session() { # MAJOR: what psql is to do
+    if [ "$1" -lt 15 ]; then
+        echo "select pg_start_backup('reference', true, false);"
+        echo "\\! cp -a '$work/main' '$work/reference' 2>>'$work/copy.errors'"
+        echo "select labelfile from pg_stop_backup(false, false) \\g '$work/label'"
+    else
+        echo "select pg_backup_start('reference', true);"
+        echo "\\! cp -a '$work/main' '$work/reference' 2>>'$work/copy.errors'"
+        echo "select labelfile from pg_backup_stop(false) \\g '$work/label'"
+    fi
+}
+reference_make() { # MAJOR
+    local link oid
+    : >"$work/copy.errors"
+    reference_session "$1" | pg_client psql -XAtq -v ON_ERROR_STOP=1 -d "$(connection main)"
+    # files that went away meanwhile; whatever else is not expected
+    ! grep -v 'No such file or directory' "$work/copy.errors"
+    as_owner rm -rf "$work/reference/postmaster.pid" "$work/reference/pg_wal"
+    as_owner mkdir -p "$work/reference/pg_wal/archive_status"
+    for link in "$work"/reference/pg_tblspc/*; do
+        oid=${link##*/}
+        cp -a "$(readlink "$link")" "$work/reference.$oid" 2>>"$work/copy.errors" || true
+        ln -sfn "$work/reference.$oid" "$link"
+    done
+    install -o "$run_as" -m 600 "$work/label" "$work/reference/backup_label"
+    as_owner touch "$work/reference/recovery.signal"
+}
+
+# ---- recovery up to a position
+
+position() { # sets $lsn: behind a checkpoint, and archived
+    truth_load STOP
+    sql main checkpoint
+    lsn=$(sql main "select pg_current_wal_insert_lsn()")
+    wait_archived main
+}
+recover() { # NAME OPTION...: until PostgreSQL shuts down at its target, having written all pages
+    local name=$1 bin status=0
+    shift
+    bin=$(cluster_bin "$name")
+    [ -e "$work/log/$name.log" ] || install -o "$run_as" /dev/null "$work/log/$name.log"
+    as_owner timeout 300 "$bin/postgres" -D "$work/$name" -p "$(port "$name")" -k "$work/sock" \
+        -c listen_addresses= -c hot_standby=off -c log_checkpoints=on -c archive_mode=off \
+        -c recovery_target_action=shutdown "$@" >"$work/log/$name.log" 2>&1 || status=$?
+    if [ "$status" -ne 0 ] || ! sed '1,/recovery stopping after/d' "$work/log/$name.log" |
+        grep -q 'recovery restart point at'; then
+        return 1
+    fi
+}
+recover_reference() { # LSN TIMELINE
+    recover reference -c "restore_command=$PGBR -c $config archive-get main %f %p" \
+        -c recovery_target_lsn="$1" -c recovery_target_timeline="$2"
+}
+
+# ---- the judges
+
+compare_pages() { # COPY: sets $out
+    python3 "$work/bin/pages.py" compare "$work/reference" "$work/$1"
+}
+judge_database() { # NAME/DATABASE
+    local said
+    said=$(pg_client psql -XAtq -v ON_ERROR_STOP=1 -d "$(connection "${1%%/*}" "${1#*/}")" \
+        -f "$work/bin/judge.sql" 2>&1) && [ -z "$said" ] && return
+    echo "$1: $said"
+    return 1
+}
+judge_databases() { # NAME
+    local database gid status=0
+    for gid in $(sql "$1" "select gid from pg_prepared_xacts"); do
+        sql "$1" "commit prepared '$gid'" # their locks are in the way
+    done
+    for database in $(sql "$1" "select datname from pg_database where datallowconn order by 1"); do
+        judge_database "$1/$database" || status=1
+    done
+    return $status
+}
+remove_copy() {
+    rm -rf "$work/copy" "$work"/copy.ts.*
+}
+tablespace_maps() {
+    local name
+    for name in one two; do
+        echo "--tablespace-map"
+        echo "$name=$work/copy.ts.$name"
+    done
+}
+restore_copy() { # LABEL LSN TIMELINE
+    local maps
+    mapfile -t maps < <(tablespace_maps)
+    remove_copy
+    pgbr -q restore main --set "$1" --target-lsn "$2" --target-timeline "$3" --target-action shutdown \
+        --data-dir "$work/copy" "${maps[@]}"
+}
+judge_backup() { # NAME LABEL LSN TIMELINE
+    local sums
+    ok "$1 is restored to $3" restore_copy "$2" "$3" "$4"
+    [ -z "${spoil:-}" ] || "$spoil"
+    ok "$1 is recovered to it" recover copy
+    ok "$1: no page differs from the reference" compare_pages copy
+    sums=$(tail -1 <<<"$out")
+    diag "$sums"
+    [[ ! $sums =~ ^([0-9]+)\ pages ]] || pages_compared=$((pages_compared + BASH_REMATCH[1]))
+    cluster_start copy -c recovery_target_action=promote -c hot_standby=off
+    wait_for 60 recovery_over copy
+    ok "$1: amcheck and pg_visibility find nothing" judge_databases copy
+    cluster_stop copy
+}
+
+# ---- a round
+
+backup_label=''
+take_backup() { # TYPE: sets $backup_label; what was made is in $out
+    ok "a backup: $1" pgbr backup main --type "$1" --json
+    backup_label=$(grep -o '"label": *"[^"]*' <<<"$out" | sed 's/.*"//')
+    backup_made=$(grep -oE '"(type|changes_found)": *"[^"]*' <<<"$out" | sed 's/.*"//' | tr '\n' ' ')
+}
+timeline() {
+    sql main "select ('x' || substr(pg_walfile_name(pg_current_wal_insert_lsn()), 1, 8))::bit(32)::int"
+}
+judge_now() { # NAME
+    position
+    local tli
+    tli=$(timeline)
+    ok "$1: the reference is recovered to $lsn" recover_reference "$lsn" "$tli"
+    judge_backup "$1" "$backup_label" "$lsn" "$tli"
+}
+
+truth_server() { # MAJOR SEED
+    local checksums segments buffers compress hints level
+    one_of checksums --data-checksums --data-checksums --no-data-checksums
+    one_of segments 1 1 4 16
+    one_of buffers 2MB 16MB 64MB
+    one_of compress on off
+    one_of hints on off
+    one_of level replica logical
+    diag "PostgreSQL $1, seed $2: $checksums, segments of $segments MB, buffers $buffers, hints logged: $hints"
+    cluster_init main "$1" "$checksums" --wal-segsize="$segments"
+    cluster_config main "max_prepared_transactions = 20" "wal_compression = $compress" \
+        "checkpoint_timeout = 1h" "max_wal_size = 2GB" "autovacuum_naptime = 2s" \
+        "wal_log_hints = $hints" "shared_buffers = $buffers" \
+        "wal_level = $level" "max_wal_senders = 4"
+    as_owner mkdir "$work/ts1" "$work/ts2"
+    write_config main
+    cluster_start main
+    pgbr init main
+    archive_on main
+    sql main "create tablespace one location '$work/ts1'" "create tablespace two location '$work/ts2'" \
+        "create database d" "create database d0 template d tablespace one"
+    sql main/d "create table t as select n, md5(n::text) m from generate_series(1, 5000) n" "create index on t (n)"
+}
+truth_tables() { # MAJOR SEED WORKERS
+    python3 "$work/bin/churn.py" tables "$1" "$2" "$3" >"$work/tables.sql"
+    pg_client psql -XAtq -v ON_ERROR_STOP=1 -d "$(connection main)" -f "$work/tables.sql"
+}
+truth_event() { # SEED MAJOR WORKERS: what happens to the server between two backups
+    local event
+    one_of event none none none restart crash
+    case $event in
+    none) return ;;
+    restart)
+        diag "the server is restarted"
+        truth_load_end
+        cluster_restart main
+        ;;
+    crash)
+        diag "the server crashes"
+        cluster_stop main immediate
+        truth_load_end
+        cluster_start main
+        ;;
+    esac
+    truth_load_start main "$2" "$1" "$3"
+    sleep 1
+}
+truth_round() { # MAJOR SEED BACKUPS
+    local i type workers=2 begun=$SECONDS
+    RANDOM=$2
+    pages_compared=0 load_pids=()
+    truth_server "$1" "$2"
+    truth_tables "$1" "$2" "$workers"
+    truth_load_start main "$1" "$2" "$workers"
+    sleep 2
+    reference_make "$1"
+    take_backup full
+    judge_now "full"
+    for ((i = 1; i <= $3; i++)); do
+        truth_load CONT
+        truth_event "$2" "$1" "$workers"
+        truth_databases main "$1" 4
+        sleep $((RANDOM % 3))
+        one_of type incr incr diff
+        take_backup "$type"
+        judge_now "backup $i, $backup_made"
+    done
+    truth_end
+    diag "$pages_compared pages in $((SECONDS - begun)) s"
+}
+truth_end() {
+    truth_load_end
+    cluster_stop main immediate
+    remove_copy
+    rm -rf "${work:?}"/{main,ts1,ts2,reference,reference.*,repo,state}
+}
+
+# ---- that the judges can say no
+
+spoil_page() { # a page of the full backup in place of the one that changed
+    mv "$work/copy" "$work/spoiled"
+    ok 'what is restored gets stale pages' python3 "$work/bin/pages.py" spoil "$work/old" "$work/spoiled" \
+        "$full_lsn" "$lsn" 3
+    mv "$work/spoiled" "$work/copy"
+}
