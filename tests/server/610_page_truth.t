@@ -6,5 +6,6 @@
 . "$top/tests/truth/truth.sh"
 
 truth_round "${VERSIONS:-15}" "${SEED:=$((RANDOM * 32768 + RANDOM))}" 1
-truth_proof "${VERSIONS:-15}" "$SEED"
+truth_proof
+truth_end
 done_testing

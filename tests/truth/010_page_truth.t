@@ -15,6 +15,7 @@ for ((n = 0; n < ROUNDS; n++)); do
     for major in $VERSIONS; do
         diag "round $((n + 1)) of $ROUNDS, PostgreSQL $major: SEED=$((SEED + n))"
         truth_round "$major" $((SEED + n)) "$BACKUPS"
+        truth_end
     done
 done
 done_testing

@@ -2,9 +2,7 @@
 """Compares the relation files of two data directories, page by page.
 
     pages.py compare REFERENCE COPY        servers stopped, both at the same position of the WAL
-    pages.py spoil OLD COPY FROM TO MAX    overwrites pages of COPY by what OLD has in their place: heap pages that
-                                           differ and whose LSN in COPY lies in [FROM, TO)
-    pages.py spoil-vm OLD COPY             the same with whole visibility maps
+    pages.py spoil OLD COPY FILE MAX       overwrites pages of a file of COPY that differ by those of OLD, some of them
 
 What replay does not determine is masked, and only in pages that are not the same byte for byte:
 
@@ -51,11 +49,6 @@ def lsn_of(page):
 
 def lsn_text(lsn):
     return "%X/%X" % (lsn >> 32, lsn & 0xFFFFFFFF)
-
-
-def lsn_parse(text):
-    high, low = text.split("/")
-    return int(high, 16) << 32 | int(low, 16)
 
 
 class Page:
@@ -319,34 +312,17 @@ def compare(reference, copy):
 # ---- on purpose
 
 
-def spoil(old, copy, first, end, most):
-    """Stale pages, as if changes had been overlooked: only where replay has no reason to mend them."""
-    left, right = relation_files(old), relation_files(copy)
+def spoil(old, copy, path, most):
+    """Stale pages, as if changes had been overlooked."""
+    is_map = fork_of(path) in NO_WAL
+    stale, now = (pages_of(read(os.path.join(root, path)), path) for root in (old, copy))
     done = 0
-    for path in sorted(left.keys() & right.keys()):
-        if fork_of(path) or not path.startswith("base/"):
-            continue
-        pairs = zip(pages_of(read(left[path]), path), pages_of(read(right[path]), path))
-        for stale, page in pairs:
-            if done == most or stale.kind != "heap" or page.kind != "heap" or stale.masked() == page.masked() \
-                    or not first <= lsn_of(page.raw) < end:
-                continue
-            with open(right[path], "r+b") as file:
-                file.seek((page.block - first_block(path)) * PAGE)
-                file.write(stale.raw)
-            print("spoiled %s block %d" % (path, page.block))
-            done += 1
-    return 0 if done else 1
-
-
-def spoil_maps(old, copy):
-    left, right = relation_files(old), relation_files(copy)
-    done = 0
-    for path in sorted(left.keys() & right.keys()):
-        if fork_of(path) == "_vm" and read(left[path])[24:] != read(right[path])[24:]:
-            with open(right[path], "r+b") as file:
-                file.write(read(left[path]))
-            print("spoiled %s" % path)
+    for a, b in zip(stale, now):
+        if done < most and (a.raw[24:] != b.raw[24:] if is_map else a.masked() != b.masked()):
+            with open(os.path.join(copy, path), "r+b") as file:
+                file.seek((b.block - first_block(path)) * PAGE)
+                file.write(a.raw)
+            print("spoiled %s block %d" % (path, b.block))
             done += 1
     return 0 if done else 1
 
@@ -355,9 +331,7 @@ def main(words):
     if words[0] == "compare":
         return compare(words[1], words[2])
     if words[0] == "spoil":
-        return spoil(words[1], words[2], lsn_parse(words[3]), lsn_parse(words[4]), int(words[5]))
-    if words[0] == "spoil-vm":
-        return spoil_maps(words[1], words[2])
+        return spoil(words[1], words[2], words[3], int(words[4]))
     sys.exit(__doc__)
 
 

@@ -5,6 +5,8 @@
 # older copy. To be read after pgbr.sh:
 #
 #     truth_round MAJOR SEED BACKUPS      one server, its load, a full backup and so many others
+#     truth_proof                         behind it: what the judges say when pages are stale
+#     truth_end
 #
 # The reference is a copy that cp made between the server's own start and stop of a backup, before the full one,
 # and that is then recovered from one position to the next by the archived WAL alone. For each backup the server
@@ -159,17 +161,19 @@ restore_copy() { # LABEL LSN TIMELINE
     pgbr -q restore main --set "$1" --target-lsn "$2" --target-timeline "$3" --target-action shutdown \
         --data-dir "$work/copy" "${maps[@]}"
 }
+promote_copy() {
+    cluster_start copy -c recovery_target_action=promote -c hot_standby=off
+    wait_for 60 recovery_over copy
+}
 judge_backup() { # NAME LABEL LSN TIMELINE
     local sums
     ok "$1 is restored to $3" restore_copy "$2" "$3" "$4"
-    [ -z "${spoil:-}" ] || "$spoil"
     ok "$1 is recovered to it" recover copy
     ok "$1: no page differs from the reference" compare_pages copy
     sums=$(tail -1 <<<"$out")
     diag "$sums"
     [[ ! $sums =~ ^([0-9]+)\ pages ]] || pages_compared=$((pages_compared + BASH_REMATCH[1]))
-    cluster_start copy -c recovery_target_action=promote -c hot_standby=off
-    wait_for 60 recovery_over copy
+    promote_copy
     ok "$1: amcheck and pg_visibility find nothing" judge_databases copy
     cluster_stop copy
 }
@@ -219,6 +223,9 @@ truth_server() { # MAJOR SEED
 truth_tables() { # MAJOR SEED WORKERS
     python3 "$work/bin/churn.py" tables "$1" "$2" "$3" >"$work/tables.sql"
     pg_client psql -XAtq -v ON_ERROR_STOP=1 -d "$(connection main)" -f "$work/tables.sql"
+    # for the proof: nobody changes them
+    sql main "create table proof as select n, md5(n::text) t from generate_series(1, 5000) n" \
+        "create table seen as select * from proof" "vacuum proof" "vacuum seen"
 }
 truth_event() { # SEED MAJOR WORKERS: what happens to the server between two backups
     local event
@@ -241,7 +248,7 @@ truth_event() { # SEED MAJOR WORKERS: what happens to the server between two bac
     sleep 1
 }
 truth_round() { # MAJOR SEED BACKUPS
-    local i type workers=2 begun=$SECONDS
+    local i type workers=2
     RANDOM=$2
     pages_compared=0 load_pids=()
     truth_server "$1" "$2"
@@ -260,21 +267,35 @@ truth_round() { # MAJOR SEED BACKUPS
         take_backup "$type"
         judge_now "backup $i, $backup_made"
     done
-    truth_end
-    diag "$pages_compared pages in $((SECONDS - begun)) s"
+    truth_load_end
+    diag "$pages_compared pages compared"
 }
 truth_end() {
-    truth_load_end
     cluster_stop main immediate
     remove_copy
-    rm -rf "${work:?}"/{main,ts1,ts2,reference,reference.*,repo,state}
+    rm -rf "${work:?}"/{main,ts1,ts2,old,reference,reference.*,repo,state}
 }
 
-# ---- that the judges can say no
-
-spoil_page() { # a page of the full backup in place of the one that changed
-    mv "$work/copy" "$work/spoiled"
-    ok 'what is restored gets stale pages' python3 "$work/bin/pages.py" spoil "$work/old" "$work/spoiled" \
-        "$full_lsn" "$lsn" 3
-    mv "$work/spoiled" "$work/copy"
+# That the judges can say no: behind a round, what is restored gets stale pages where a backup has changed ones.
+truth_proof() {
+    local file tli spoiled
+    mv copy old
+    sql main "alter system set autovacuum = off" "select pg_reload_conf()"
+    sql main "update proof set t = 'x' || t where n % 500 = 3" "delete from seen where n % 500 = 3"
+    take_backup incr
+    position
+    tli=$(timeline)
+    recover_reference "$lsn" "$tli"
+    restore_copy "$backup_label" "$lsn" "$tli"
+    file=$(sql main "select pg_relation_filepath('proof')")
+    spoiled=$(as_owner python3 "$work/bin/pages.py" spoil old copy "$file" 3 | wc -l)
+    is "$spoiled" 3 'three pages of what is restored are made stale'
+    file=$(sql main "select pg_relation_filepath('seen')")_vm
+    ok 'and a visibility map' as_owner python3 "$work/bin/pages.py" spoil old copy "$file" 1
+    recover copy
+    fails 1 'differs base/' 'stale pages are found' compare_pages copy
+    is "$(grep -c '^differs' <<<"$out")" 3 'these, and no others'
+    promote_copy
+    fails 1 'all-visible, says the map.*seen' 'and so is the map' judge_databases copy
+    cluster_stop copy
 }
