@@ -195,6 +195,16 @@ class Worker:
         yield "select count(t) from %s where v = %d" % (table, self.rand.randrange(97))
         yield "reset enable_seqscan"
 
+    def large(self):
+        m, at = self.rand.choice((20, 500, 5000)), self.rand.randrange(80000)
+        yield self.rand.choice((
+            "update large set v = v + 1 where id %% %d = %d" % (m, at % m),
+            "update large set v = v + 1 where id between %d and %d" % (at, at + 700),
+            "delete from large where id between %d and %d" % (at, at + 200),
+            "delete from large where id > %d" % (79000 - at % 4000),
+            "insert into large select n, 1, repeat('y', 60) from generate_series(%d, %d) n" % (at, at + 400),
+            "vacuum large", "vacuum (freeze) large"))
+
     def checkpoint(self):
         yield "checkpoint"
 
@@ -204,7 +214,7 @@ class Worker:
             self.rewrite: 2, self.vacuum: 9, self.vacuum_catalog: 1, self.cluster: 1, self.reindex: 2,
             self.index_change: 5, self.partition: 3, self.move: 3, self.logged: 3, self.large_objects: 4,
             self.sequences: 4, self.prepare: 3, self.rolled_back: 4, self.shared: 8, self.read: 8,
-            self.checkpoint: 1,
+            self.large: 6, self.checkpoint: 1,
         }
         while True:
             act = self.rand.choices(list(choices), list(choices.values()))[0]
@@ -217,6 +227,10 @@ def main(words):
     if words[0] == "tables":
         print("create table shared as select n id, 0 v, repeat('x', 100) t from generate_series(1, 400) n;")
         print("create index on shared (id);")
+        # 80 MB if there are many: more than one part of a backup
+        print("create table large with (fillfactor = 10) as select n id, 0 v, repeat('x', 60) t "
+              "from generate_series(1, %d) n;" % random.Random(seed).choice((4000, 4000, 20000, 80000)))
+        print("create index on large (id);")
         for n in range(number):
             for statement in Worker(major, seed, n).tables():
                 print(statement + ";")

@@ -15,7 +15,7 @@ What replay does not determine is masked, and only in pages that are not the sam
   sequences       the log holds the value that all fetched numbers lead to
   new pages       a file is made longer without WAL, so an empty page that was never logged counts as zeroes
 
-Free space maps are not logged, and visibility maps can have fewer bits after replay: neither is compared; the second
+The commit log and the maps of file numbers are compared too. Free space maps are not logged, and visibility maps can have fewer bits after replay: neither is compared; the second
 kind is left to pg_visibility. Prints "differs ..." for each page or file, and one line of sums; status 1 if
 anything differs.
 """
@@ -298,11 +298,36 @@ class Comparison:
         self.rest(path, b[len(a):], "copy")
 
 
+    def commit_log(self, path, left, right):
+        """Two bits for each transaction. One that a crash ended may be aborted, or nothing at all: it is the same."""
+        a, b = read(left), read(right)
+        for at in range(min(len(a), len(b))):
+            for shift in range(0, 8, 2):
+                x, y = a[at] >> shift & 3, b[at] >> shift & 3
+                if x != y and {x, y} != {0, 2}:
+                    self.tell("%s transaction %d of the file: status %d / %d" % (path, at * 4 + shift // 2, x, y))
+
+    def other(self, reference, copy):
+        for path in sorted(files_below(reference, "pg_xact") & files_below(copy, "pg_xact")):
+            self.commit_log(path, os.path.join(reference, path), os.path.join(copy, path))
+        maps = [p for p in files_below(reference, "base") | files_below(reference, "global")
+                if os.path.basename(p) == "pg_filenode.map"]
+        for path in sorted(maps):
+            if read(os.path.join(reference, path)) != read(os.path.join(copy, path)):
+                self.tell("%s is another" % path)
+
+
+def files_below(root, top):
+    return {os.path.relpath(os.path.join(folder, name), root)
+            for folder, _, names in os.walk(os.path.join(root, top)) for name in names}
+
+
 def compare(reference, copy):
     left, right = relation_files(reference), relation_files(copy)
     result = Comparison()
     for path in sorted(left.keys() | right.keys()):
         result.file(path, left.get(path), right.get(path))
+    result.other(reference, copy)
     print("%(pages)d pages in %(files)d files compared; equal but for what replay does not determine: %(masked)d, "
           "of these with an older LSN: %(lsn_older)d, new: %(new)d; %(maps)d maps not compared" % result.sums
           + "; differing: %d" % result.differences)

@@ -147,16 +147,12 @@ judge_databases() { # NAME
 remove_copy() {
     rm -rf "$work/copy" "$work"/copy.ts.*
 }
-tablespace_maps() {
-    local name
-    for name in one two; do
-        echo "--tablespace-map"
-        echo "$name=$work/copy.ts.$name"
-    done
+tablespace_maps() { # NAME: the options of a restore, in $maps
+    maps=(--tablespace-map "one=$work/$1.ts.one" --tablespace-map "two=$work/$1.ts.two")
 }
 restore_copy() { # LABEL LSN TIMELINE
     local maps
-    mapfile -t maps < <(tablespace_maps)
+    tablespace_maps copy
     remove_copy
     pgbr -q restore main --set "$1" --target-lsn "$2" --target-timeline "$3" --target-action shutdown \
         --data-dir "$work/copy" "${maps[@]}"
@@ -178,13 +174,54 @@ judge_backup() { # NAME LABEL LSN TIMELINE
     cluster_stop copy
 }
 
+# ---- a standby
+
+standby_make() {
+    local maps
+    tablespace_maps standby
+    pgbr -q restore main --standby --archive on --data-dir "$work/standby" "${maps[@]}"
+    cluster_config standby "primary_conninfo = '$(connection main)'" "wal_retrieve_retry_interval = 500ms"
+    cluster_start standby
+    sed "s|^state_dir: .*|state_dir: $work/state2|; s|^    data: .*|    data: $work/standby|
+        s|^    connection: .*|    connection: \"$(connection standby)\"\n    primary: \"$(connection main)\"|" \
+        "$config" >"$work/standby.yml"
+    chmod 600 "$work/standby.yml"
+    [ "$run_as" = "$(id -un)" ] || chown "$run_as" "$work/standby.yml"
+}
+standby_has() { # LSN
+    [ "$(sql standby "select pg_last_wal_replay_lsn() >= '$1'")" = t ]
+}
+# A backup of a standby begins at its last restartpoint, which must be behind the last backup.
+standby_follows() {
+    sql main checkpoint
+    wait_for 60 standby_has "$(sql main "select pg_current_wal_flush_lsn()")"
+}
+# The primary is lost in the middle of its work; the standby takes its name and its place.
+standby_takes_over() {
+    wait_for 60 standby_has "$lsn"
+    cluster_stop main immediate
+    truth_load_end
+    sql standby "select pg_promote()"
+    cluster_stop standby
+    mv "$work/main" "$work/lost"
+    mv "$work/standby" "$work/main"
+    cluster_start main
+}
+
 # ---- a round
 
 backup_label=''
-take_backup() { # TYPE: sets $backup_label; what was made is in $out
-    ok "a backup: $1" pgbr backup main --type "$1" --json
-    backup_label=$(grep -o '"label": *"[^"]*' <<<"$out" | sed 's/.*"//')
-    backup_made=$(grep -oE '"(type|changes_found)": *"[^"]*' <<<"$out" | sed 's/.*"//' | tr '\n' ' ')
+backup_to_file() {
+    as_owner "$PGBR" -c "$1" -q backup main --type "$2" --json >"$work/made"
+}
+take_backup() { # TYPE [CONFIG]: sets $backup_label
+    ok "a backup: $1${2:+ of the standby}" backup_to_file "${2:-$config}" "$1"
+    backup_label=$(grep -o '"label": *"[^"]*' "$work/made" | sed 's/.*"//')
+    backup_made=$(python3 -c 'import json, sys
+v = json.load(open(sys.argv[1]))
+print(v["type"], "found by", v["changes_found"], "of a standby" if v["from_standby"] else "",
+      "%.1f MB read, %.1f MB stored" % (v["read_bytes"] / 1e6, v["stored_bytes"] / 1e6))' "$work/made")
+    diag "backup $backup_label: $backup_made"
 }
 timeline() {
     sql main "select ('x' || substr(pg_walfile_name(pg_current_wal_insert_lsn()), 1, 8))::bit(32)::int"
@@ -229,9 +266,14 @@ truth_tables() { # MAJOR SEED WORKERS
 }
 truth_event() { # SEED MAJOR WORKERS: what happens to the server between two backups
     local event
-    one_of event none none none restart crash
+    one_of event none none none restart crash promote promote
+    [ "$event" != promote ] || [ -d standby ] || event=none
     case $event in
     none) return ;;
+    promote)
+        diag "the standby is promoted"
+        standby_takes_over
+        ;;
     restart)
         diag "the server is restarted"
         truth_load_end
@@ -248,8 +290,8 @@ truth_event() { # SEED MAJOR WORKERS: what happens to the server between two bac
     sleep 1
 }
 truth_round() { # MAJOR SEED BACKUPS
-    local i type workers=2
-    RANDOM=$2
+    local i type workers=2 from
+    RANDOM=$(($1 * 1000 + $2))
     pages_compared=0 load_pids=()
     truth_server "$1" "$2"
     truth_tables "$1" "$2" "$workers"
@@ -258,22 +300,29 @@ truth_round() { # MAJOR SEED BACKUPS
     reference_make "$1"
     take_backup full
     judge_now "full"
+    chance 2 || standby_make
     for ((i = 1; i <= $3; i++)); do
         truth_load CONT
         truth_event "$2" "$1" "$workers"
         truth_databases main "$1" 4
         sleep $((RANDOM % 3))
         one_of type incr incr diff
-        take_backup "$type"
-        judge_now "backup $i, $backup_made"
+        from=
+        if chance 2 && [ -d standby ]; then
+            from=$work/standby.yml
+            standby_follows
+        fi
+        take_backup "$type" "$from"
+        judge_now "backup $i ($type)"
     done
     truth_load_end
     diag "$pages_compared pages compared"
 }
 truth_end() {
     cluster_stop main immediate
+    [ ! -d standby ] || cluster_stop standby immediate
     remove_copy
-    rm -rf "${work:?}"/{main,ts1,ts2,old,reference,reference.*,repo,state}
+    rm -rf "${work:?}"/{main,lost,standby,standby.*,ts1,ts2,old,reference,reference.*,repo,state,state2}
 }
 
 # That the judges can say no: behind a round, what is restored gets stale pages where a backup has changed ones.
