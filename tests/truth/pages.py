@@ -1,7 +1,9 @@
 #!/usr/bin/env python3
 """Compares the relation files of two data directories, page by page.
 
-    pages.py compare REFERENCE COPY        servers stopped, both at the same position of the WAL
+    pages.py compare REFERENCE COPY [ORPHANS]
+                                           servers stopped, both at the same position of the WAL. ORPHANS: a file for
+                                           the names of those that only COPY has; they do not count as differing
     pages.py spoil OLD COPY FILE MAX       overwrites pages of a file of COPY that differ by those of OLD, some of them
 
 What replay does not determine is masked, and only in pages that are not the same byte for byte:
@@ -243,7 +245,8 @@ def runs(a, b):
 
 
 class Comparison:
-    def __init__(self):
+    def __init__(self, orphans):
+        self.orphans = orphans
         self.sums = dict(files=0, pages=0, masked=0, new=0, maps=0, lsn_older=0)
         self.differences = 0
 
@@ -292,6 +295,9 @@ class Comparison:
         if len(a) % PAGE or len(b) % PAGE:
             self.tell("%s has %d / %d bytes" % (path, len(a), len(b)))
         a, b = pages_of(a, path), pages_of(b, path)
+        if not a and self.orphans and not all(page.is_new() for page in b):
+            self.orphans.write(path + "\n")
+            return
         for x, y in zip(a, b):
             self.page(path, x, y)
         self.rest(path, a[len(b):], "reference")
@@ -322,9 +328,9 @@ def files_below(root, top):
             for folder, _, names in os.walk(os.path.join(root, top)) for name in names}
 
 
-def compare(reference, copy):
+def compare(reference, copy, orphans=None):
     left, right = relation_files(reference), relation_files(copy)
-    result = Comparison()
+    result = Comparison(orphans)
     for path in sorted(left.keys() | right.keys()):
         result.file(path, left.get(path), right.get(path))
     result.other(reference, copy)
@@ -354,7 +360,10 @@ def spoil(old, copy, path, most):
 
 def main(words):
     if words[0] == "compare":
-        return compare(words[1], words[2])
+        if len(words) == 3:
+            return compare(words[1], words[2])
+        with open(words[3], "w") as orphans:
+            return compare(words[1], words[2], orphans)
     if words[0] == "spoil":
         return spoil(words[1], words[2], words[3], int(words[4]))
     sys.exit(__doc__)

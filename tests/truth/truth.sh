@@ -124,8 +124,21 @@ recover_reference() { # LSN TIMELINE
 
 # ---- the judges
 
-compare_pages() { # COPY: sets $out
-    python3 "$work/bin/pages.py" compare "$work/reference" "$work/$1"
+compare_pages() { # COPY
+    rm -f orphans
+    python3 "$work/bin/pages.py" compare "$work/reference" "$work/$1" ${crashed:+orphans}
+}
+# A crash leaves files of transactions whose WAL it took with it: an index is written past the WAL that tells of it.
+# They belong to nothing.
+judge_orphans() { # NAME
+    local path parts database oid=0
+    while read -r path; do
+        IFS=/ read -ra parts <<<"$path"
+        [ "${parts[0]}" != pg_tblspc ] || oid=${parts[1]}
+        database=$(sql "$1" "select datname from pg_database where oid = ${parts[-2]}")
+        [ -n "$database" ] || continue
+        [ -z "$(sql "$1/$database" "select pg_filenode_relation($oid, ${parts[-1]%%[._]*})")" ] || return 1
+    done <orphans
 }
 judge_database() { # NAME/DATABASE
     local said
@@ -170,6 +183,10 @@ judge_backup() { # NAME LABEL LSN TIMELINE
     diag "$sums"
     [[ ! $sums =~ ^([0-9]+)\ pages ]] || pages_compared=$((pages_compared + BASH_REMATCH[1]))
     promote_copy
+    if [ -s orphans ]; then
+        diag "$(wc -l <orphans) files that a crash left"
+        ok "$1: files that a crash left belong to nothing" judge_orphans copy
+    fi
     ok "$1: amcheck and pg_visibility find nothing" judge_databases copy
     cluster_stop copy
 }
@@ -281,6 +298,7 @@ truth_event() { # SEED MAJOR WORKERS: what happens to the server between two bac
         ;;
     crash)
         diag "the server crashes"
+        crashed=1
         cluster_stop main immediate
         truth_load_end
         cluster_start main
@@ -292,7 +310,7 @@ truth_event() { # SEED MAJOR WORKERS: what happens to the server between two bac
 truth_round() { # MAJOR SEED BACKUPS
     local i type workers=2 from
     RANDOM=$(($1 * 1000 + $2))
-    pages_compared=0 load_pids=()
+    pages_compared=0 load_pids=() crashed=''
     truth_server "$1" "$2"
     truth_tables "$1" "$2" "$workers"
     truth_load_start main "$1" "$2" "$workers"
