@@ -4,13 +4,14 @@
     churn.py tables MAJOR SEED WORKERS      what the workers need
     churn.py work MAJOR SEED WORKER         the statements of one of them
 
-The seed decides what is done, not what meets what in time. A statement may fail: tables come and go. Each worker
+Workers with numbers from 100 on only make one table longer and shorter. The seed decides what is done, not what meets what in time. A statement may fail: tables come and go. Each worker
 has tables of its own, and all share one, for row locks of several transactions. Tablespaces one and two must exist.
 """
 import random
 import sys
 
 TABLES = 4
+GROWER = 100  # workers from this number on have one table only, and in common
 INDEXES = ("btree (id)", "btree (t)", "gin (tags)", "gist (place)", "brin (id)", "hash (v)", "spgist (place)",
            "spgist (t)", "btree (v) include (id)", "btree (t, id) where id % 3 = 0")
 
@@ -205,6 +206,15 @@ class Worker:
             "insert into large select n, 1, repeat('y', 60) from generate_series(%d, %d) n" % (at, at + 400),
             "vacuum large", "vacuum (freeze) large"))
 
+    def grow(self):
+        """All at once, so that they wait for each other and the file gets more new pages than it needs: these are not
+        logged. The first one cuts the end off before."""
+        if self.number == GROWER and self.rand.random() < 0.4:
+            yield "delete from grown where ctid >= '(%d,0)'::tid" % self.rand.choice((0, 100, 300))
+            yield "vacuum (truncate) grown"
+        yield "select pg_sleep(ceil(now) - now) from (select extract(epoch from clock_timestamp())::float8 now) s"
+        yield "insert into grown select n, repeat('z', 1500) from generate_series(1, %d) n" % self.rand.choice((10, 100, 200))
+
     def checkpoint(self):
         yield "checkpoint"
 
@@ -216,6 +226,8 @@ class Worker:
             self.sequences: 4, self.prepare: 3, self.rolled_back: 4, self.shared: 8, self.read: 8,
             self.large: 6, self.checkpoint: 1,
         }
+        while self.number >= GROWER:
+            yield from self.grow()
         while True:
             act = self.rand.choices(list(choices), list(choices.values()))[0]
             yield from act()
@@ -227,6 +239,7 @@ def main(words):
     if words[0] == "tables":
         print("create table shared as select n id, 0 v, repeat('x', 100) t from generate_series(1, 400) n;")
         print("create index on shared (id);")
+        print("create table grown (id int, t text);")
         # 80 MB if there are many: more than one part of a backup
         print("create table large with (fillfactor = 10) as select n id, 0 v, repeat('x', 60) t "
               "from generate_series(1, %d) n;" % random.Random(seed).choice((4000, 4000, 20000, 80000)))

@@ -30,9 +30,9 @@ one_of() { # VARIABLE WORD...; not printed, for a subshell has a chance of its o
 # ---- the load
 
 truth_load_start() { # NAME MAJOR SEED WORKERS
-    local n
+    local n # from 100 on they have a task of their own
     load_pids=() load_runs=$((${load_runs:-0} + 1))
-    for ((n = 0; n < $4; n++)); do
+    for n in $(seq 0 $(($4 - 1))) 100 101 102; do
         PGOPTIONS='-c client_min_messages=warning' /usr/lib/postgresql/15/bin/psql -XAtq \
             -d "$(connection "$1")" -o /dev/null 2>>"$work/churn.errors" 5>&- 6>&- \
             < <(exec python3 "$work/bin/churn.py" work "$2" "$3.$load_runs" "$n" 2>/dev/null 5>&- 6>&-) &
@@ -50,20 +50,35 @@ truth_load_end() {
 
 # Databases are made and moved by one command after the other, and not while a copy is made (pgbr refuses a
 # backup that such a move hit: 205_moving_databases.t).
+#
+# One moves away and comes back, changed, to the files that a backup has of it; another is dropped and made again
+# with the same number, and so the same names of files: of neither tells a block in the WAL.
 truth_databases() { # NAME MAJOR COUNT
     local i name where strategy=''
     for ((i = 0; i < $3; i++)); do
         name=d$((RANDOM % 3))
         one_of where pg_default one two
         [ "$2" -lt 15 ] || one_of strategy 'strategy wal_log' 'strategy file_copy'
-        case $((RANDOM % 4)) in
+        case $((RANDOM % 6)) in
         0 | 1) sql "$1" "create database $name template d $strategy tablespace $where" ;;
         2) sql "$1" "alter database $name set tablespace $where" ;;
         3) sql "$1" "drop database $name" ;;
+        4)
+            sql "$1" "alter database moving set tablespace two"
+            database_changes "$1/moving"
+            sql "$1" "alter database moving set tablespace one"
+            ;;
+        5)
+            [ "$2" -lt 15 ] || sql "$1" "drop database again" "create database again oid 20001 template d $strategy"
+            name=again
+            ;;
         esac || true
-        sql "$1/$name" "update t set n = n + 1 where n % 7 = 1" "create table made$RANDOM as select * from t" || true
+        chance 2 || database_changes "$1/$name" || true
         sleep 0.3
     done
+}
+database_changes() { # NAME/DATABASE
+    sql "$1" "update t set m = md5(m) where n % 100 = 1" "create table made$RANDOM as select * from t"
 }
 
 # ---- the reference
@@ -252,27 +267,31 @@ judge_now() { # NAME
 }
 
 truth_server() { # MAJOR SEED
-    local checksums segments buffers compress hints level
+    local checksums segments buffers compress hints level rate name
     one_of checksums --data-checksums --data-checksums --no-data-checksums
     one_of segments 1 1 4 16
     one_of buffers 2MB 16MB 64MB
     one_of compress on off
     one_of hints on off
     one_of level replica logical
-    diag "PostgreSQL $1, seed $2: $checksums, segments of $segments MB, buffers $buffers, hints logged: $hints"
+    one_of rate 100MB 20MB 12MB # so that the load gets between what a backup copies
+    diag "PostgreSQL $1, seed $2: $checksums, segments of $segments MB, buffers $buffers, hints logged: $hints, $rate/s"
     cluster_init main "$1" "$checksums" --wal-segsize="$segments"
     cluster_config main "max_prepared_transactions = 20" "wal_compression = $compress" \
         "checkpoint_timeout = 1h" "max_wal_size = 2GB" "autovacuum_naptime = 2s" \
         "wal_log_hints = $hints" "shared_buffers = $buffers" \
         "wal_level = $level" "max_wal_senders = 4"
     as_owner mkdir "$work/ts1" "$work/ts2"
-    write_config main
+    write_config --cluster "rate_limit: $rate" main
     cluster_start main
     pgbr init main
     archive_on main
     sql main "create tablespace one location '$work/ts1'" "create tablespace two location '$work/ts2'" \
-        "create database d" "create database d0 template d tablespace one"
-    sql main/d "create table t as select n, md5(n::text) m from generate_series(1, 5000) n" "create index on t (n)"
+        "create database d" "create database moving tablespace one"
+    [ "$1" -lt 15 ] || sql main "create database again oid 20001"
+    for name in d moving; do
+        sql "main/$name" "create table t as select n, md5(n::text) m from generate_series(1, 5000) n" "create index on t (n)"
+    done
 }
 truth_tables() { # MAJOR SEED WORKERS
     python3 "$work/bin/churn.py" tables "$1" "$2" "$3" >"$work/tables.sql"
