@@ -207,8 +207,8 @@ class Worker:
             "vacuum large", "vacuum (freeze) large"))
 
     def grow(self):
-        """All at once, so that they wait for each other and the file gets more new pages than it needs: these are not
-        logged. The first one cuts the end off before."""
+        """All at once, so that they wait for each other and the file may get more new pages than it needs: these are
+        not logged. The first one cuts the end off before."""
         if self.number == GROWER and self.rand.random() < 0.4:
             yield "delete from grown where ctid >= '(%d,0)'::tid" % self.rand.choice((0, 100, 300))
             yield "vacuum (truncate) grown"

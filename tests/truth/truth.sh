@@ -81,6 +81,32 @@ database_changes() { # NAME/DATABASE
     sql "$1" "update t set m = md5(m) where n % 100 = 1" "create table made$RANDOM as select * from t"
 }
 
+# A transaction that makes a table before a backup and empties it behind it: its own table is cut off in place, and
+# so is the hash index, which is then made longer by pages that no WAL tells of.
+in_place_begin() { # NUMBER
+    rm -f in_place.ready
+    exec 7> >(exec /usr/lib/postgresql/15/bin/psql -XAtq -d "$(connection main)" >/dev/null 2>&1 5>&- 6>&-)
+    cat >&7 <<END
+begin;
+create table in_place$1 (n int);
+create index on in_place$1 using hash (n);
+insert into in_place$1 select generate_series(1, 40000);
+\! touch '$work/in_place.ready'
+END
+    wait_for 60 test -e in_place.ready
+}
+in_place_end() { # NUMBER
+    rm -f in_place.ready
+    cat >&7 <<END
+truncate in_place$1;
+insert into in_place$1 select generate_series(1, 12000);
+commit;
+\! touch '$work/in_place.ready'
+END
+    exec 7>&-
+    wait_for 60 test -e in_place.ready
+}
+
 # ---- the reference
 
 reference_session() { # MAJOR: what psql is to do
@@ -335,12 +361,15 @@ truth_round() { # MAJOR SEED BACKUPS
     truth_load_start main "$1" "$2" "$workers"
     sleep 2
     reference_make "$1"
+    in_place_begin 0
     take_backup full
     judge_now "full"
     chance 2 || standby_make
     for ((i = 1; i <= $3; i++)); do
         truth_load CONT
+        in_place_end $((i - 1))
         truth_event "$2" "$1" "$workers"
+        in_place_begin "$i"
         truth_databases main "$1" 4
         sleep $((RANDOM % 3))
         one_of type incr incr diff
@@ -352,6 +381,7 @@ truth_round() { # MAJOR SEED BACKUPS
         take_backup "$type" "$from"
         judge_now "backup $i ($type)"
     done
+    exec 7>&-
     truth_load_end
     diag "$pages_compared pages compared"
 }
