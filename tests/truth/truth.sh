@@ -15,6 +15,7 @@
 # pages.py compares them, and the promoted copy is judged by amcheck and pg_visibility.
 
 truth=$top/tests/truth
+rates=(100MB 20MB 12MB) # of backups, so that the load gets between what they copy
 cp "$truth/pages.py" "$truth/churn.py" "$truth/judge.sql" "$work/bin/"
 
 # ---- chance
@@ -300,7 +301,7 @@ truth_server() { # MAJOR SEED
     one_of compress on off
     one_of hints on off
     one_of level replica logical
-    one_of rate 100MB 20MB 12MB # so that the load gets between what a backup copies
+    one_of rate "${rates[@]}"
     diag "PostgreSQL $1, seed $2: $checksums, segments of $segments MB, buffers $buffers, hints logged: $hints, $rate/s"
     cluster_init main "$1" "$checksums" --wal-segsize="$segments"
     cluster_config main "max_prepared_transactions = 20" "wal_compression = $compress" \
