@@ -173,9 +173,11 @@ compare_pages() { # COPY
 # A crash leaves files of transactions whose WAL it took with it: an index is written past the WAL that tells of it.
 # They belong to nothing.
 judge_orphans() { # NAME
-    local path parts database oid=0
+    local path parts database oid
     while read -r path; do
         IFS=/ read -ra parts <<<"$path"
+        oid=0
+        [ "${parts[0]}" != global ] || return 1 # not looked into: it has to be by hand
         [ "${parts[0]}" != pg_tblspc ] || oid=${parts[1]}
         database=$(sql "$1" "select datname from pg_database where oid = ${parts[-2]}")
         [ -n "$database" ] || continue
