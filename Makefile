@@ -8,6 +8,8 @@
 # make crash           ROUNDS=5 SEED=: kill pgbr anywhere, then look what is left
 # make regress         PG_SRC=DIR: PostgreSQL's own regression tests, with incrementals taken meanwhile
 # make storm           ROUNDS=5 SEED= STORE=posix|s3: many hosts on one repository, killed, paused
+# make truth           ROUNDS=5 SEED= VERSIONS="13 15 18": incremental backups under every kind of load against
+#                      replay of all WAL, page by page
 # make fuzz            SECONDS=5 for each parser
 # make asan tsan       the tests under sanitizers, each in its own folder
 # make lint fmt        what a reviewer would otherwise have to say
@@ -106,6 +108,9 @@ storm: $B/pgbr
 regress: $B/pgbr
 	PGBR=$(abspath $B)/pgbr PG_SRC=$(abspath $(PG_SRC)) $(PROVE) -v tests/regress
 
+truth: $B/pgbr pg-versions
+	PGBR=$(abspath $B)/pgbr ROUNDS=$(ROUNDS) SEED=$(SEED) VERSIONS="$(VERSIONS)" $(PROVE) -v tests/truth
+
 fuzz:
 	$(call flavour,fuzz) CC=clang fuzzers
 	$(PROVE) --exec "tests/fuzz/run.sh $(SECONDS)" \
@@ -164,7 +169,7 @@ install: $B/pgbr
 clean:
 	rm -rf $(filter-out build/pg,$(wildcard build/*))
 
-.PHONY: all units fuzzers unit server model crash storm regress fuzz asan tsan test demo bench deps \
-        pg-versions fmt lint $(LINTS:%=lint-%) install clean
+.PHONY: all units fuzzers unit server model crash storm regress truth fuzz asan tsan test demo bench \
+        deps pg-versions fmt lint $(LINTS:%=lint-%) install clean
 .SECONDARY:
 -include $(LIB_OBJ:.o=.d) $(AID_OBJ:.o=.d) $(UNIT:=.d) $(FUZZ:=.d) $B/cli/main.d

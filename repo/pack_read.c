@@ -20,7 +20,7 @@ struct pack_reader {
     struct repo *repo;
     uint64_t clock;
     struct open_pack *packs;
-    size_t n_packs, n_coders;
+    size_t n_packs, n_coders, ahead; /* ahead: bytes, of each pack */
     struct set_coder {
         char set[LABEL_SIZE + 1];
         struct coder *coder;
@@ -36,6 +36,7 @@ int pack_reader_new(struct pack_reader **r, struct repo *repo, struct err *err)
     p->repo = repo;
     p->n_packs = OPEN_PACKS;
     p->n_coders = CODERS;
+    p->ahead = AHEAD_ALL / OPEN_PACKS;
     p->packs = xcalloc(p->n_packs, sizeof *p->packs);
     p->coders = xcalloc(p->n_coders, sizeof *p->coders);
     *r = p;
@@ -52,6 +53,7 @@ void pack_reader_widen(struct pack_reader *r, size_t sets)
     r->coders = xrealloc(r->coders, coders * sizeof *r->coders);
     memset(r->coders + r->n_coders, 0, (coders - r->n_coders) * sizeof *r->coders);
     r->n_coders = coders;
+    r->ahead = MAX_OF(AHEAD_ALL / MAX_OF(packs, (size_t)1), (size_t)AHEAD_LEAST);
 }
 
 void pack_reader_free(struct pack_reader **r)
@@ -115,7 +117,7 @@ static int open_object(struct pack_reader *r, const char *set, uint32_t pack, en
     if (object_head(o)->pack != pack || strcmp(object_head(o)->label, set) != 0)
         return err_set(err, ERR_FOREIGN, "object \"%s\" says that it is pack %u of set \"%s\"",
                        name, object_head(o)->pack, object_head(o)->label);
-    object_limit_ahead(o, MAX_OF((size_t)AHEAD_ALL / r->n_packs, (size_t)AHEAD_LEAST));
+    object_limit_ahead(o, r->ahead);
     *object = TAKE(o);
     return 0;
 }

@@ -104,6 +104,8 @@ stop_everything() {
     local pid file
     # shellcheck disable=SC2046
     kill -TERM $(children $$) 2>/dev/null
+    # shellcheck disable=SC2046
+    kill -CONT $(children $$) 2>/dev/null # what was paused notices only then
     find "$work" -name postmaster.pid -type f 2>/dev/null | while read -r file; do
         pid=$(head -1 "$file")
         [ "$(readlink "/proc/$pid/cwd")" -ef "${file%/*}" ] && kill -QUIT "$pid"

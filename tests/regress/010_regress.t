@@ -47,7 +47,7 @@ while kill -0 "$tests" 2>/dev/null; do
 done
 wait "$tests" || true
 diag "$(tail -3 "$work/log/regress" | tr '\n' ' '); ${#taken[@]} incrementals"
-[ "${#taken[@]}" -ge 3 ] && pass 'incrementals are taken while they run' || fail 'incrementals are taken' "${#taken[@]}"
+ok 'incrementals are taken while they run' test "${#taken[@]}" -ge 3
 is "$trouble" '' 'the WAL tells of all of them what changed'
 out=$(pgbr backup main --type incr --json)
 taken+=("$(grep -o '"label": *"[^"]*' <<<"$out" | sed 's/.*"//')")
