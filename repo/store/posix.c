@@ -255,7 +255,7 @@ static int posix_commit(struct store_writer *sw, enum store_commit_mode mode, st
     if (w->on_disk && unlinkat(p->root, w->temporary, 0) == 0)
         w->on_disk = false;
     if (mode == STORE_LAZY) {
-        posix_dirs_sync_later(&p->dirs, w->dir);
+        posix_dirs_named(&p->dirs, w->dir, w->key);
         return 0;
     }
     return fs_sync_dir(p->root, w->dir, err);

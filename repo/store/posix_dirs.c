@@ -85,6 +85,7 @@ void posix_dirs_free(struct posix_dirs *d)
 {
     set_free(&d->known);
     set_free(&d->dirty);
+    set_free(&d->unsynced);
     set_free(&d->temporaries);
     pthread_mutex_destroy(&d->lock);
 }
@@ -190,6 +191,16 @@ void posix_dirs_sync_later(struct posix_dirs *d, const char *dir)
     locked_add(d, &d->dirty, dir);
 }
 
+void posix_dirs_named(struct posix_dirs *d, const char *dir, const char *path)
+{
+    posix_dirs_sync_later(d, dir);
+#ifdef PGBR_CRASH_POINTS
+    locked_add(d, &d->unsynced, path);
+#else
+    (void)path;
+#endif
+}
+
 static bool in_upper_levels(const char *dir)
 {
     const char *slash = strchr(dir, '/');
@@ -225,17 +236,12 @@ static int sync_nearest(int root, const char *dir, struct err *err)
 }
 
 #ifdef PGBR_CRASH_POINTS
-/* What a power loss may leave of directories that were not synced: some names, others not. */
+/* What a power loss may leave of the names of directories that were not synced: some, not others.
+ */
 static void lose_names(struct posix_dirs *d)
 {
-    for (size_t i = 0; i < d->dirty.n; i++) {
-        AUTO(dir_close) DIR *dir = dir_open(d->root, d->dirty.paths[i]);
-        struct dirent *entry;
-
-        for (unsigned n = 0; dir != NULL && (entry = readdir(dir)) != NULL; n++)
-            if (n % 2 == 0)
-                unlinkat(dirfd(dir), entry->d_name, 0);
-    }
+    for (size_t i = 0; i < d->unsynced.n; i += 2)
+        unlinkat(d->root, d->unsynced.paths[i], 0);
     crash_now();
 }
 #endif
@@ -246,12 +252,14 @@ int posix_dirs_sync(struct posix_dirs *d, struct err *err)
     int result = 0;
 
 #ifdef PGBR_CRASH_POINTS
-    if (d->dirty.n != 0 && crash_wanted("posix-unsynced"))
+    if (d->unsynced.n != 0 && crash_wanted("posix-unsynced"))
         lose_names(d);
 #endif
     pthread_mutex_lock(&d->lock);
     dirty = d->dirty;
     d->dirty = (struct path_set){0};
+    set_free(&d->unsynced);
+    d->unsynced = (struct path_set){0};
     pthread_mutex_unlock(&d->lock);
     for (size_t i = 0; i < dirty.n; i++) {
         if (result == 0)

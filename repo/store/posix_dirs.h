@@ -21,6 +21,7 @@ struct posix_dirs {
     pthread_mutex_t lock;
     struct path_set known;       /* exist, and would after a power loss; under lock */
     struct path_set dirty;       /* to be fsynced; under lock */
+    struct path_set unsynced;    /* crash builds: names that a power loss might take; under lock */
     struct path_set temporaries; /* directories of temporary files that were used; under lock */
 };
 void posix_dirs_init(struct posix_dirs *d, int root);
@@ -32,6 +33,8 @@ int posix_dirs_ensure(struct posix_dirs *d, const char *dir, struct err *err) MU
 void posix_dirs_forget(struct posix_dirs *d, const char *dir);
 
 void posix_dirs_sync_later(struct posix_dirs *d, const char *dir);
+/* The same, because the file got its name there. */
+void posix_dirs_named(struct posix_dirs *d, const char *dir, const char *path);
 /* A file was removed there: the directory goes too if that leaves it empty, as do its parents, but
  * none of the two upper levels. What remains is synced later. */
 void posix_dirs_emptied(struct posix_dirs *d, const char *dir);
