@@ -75,6 +75,17 @@ wait_archived main
 is "$(restored)" "$(dump_sum main)" 'and restores'
 ok 'all of it is whole' pgbr verify main --deep
 
+# ---- damage in what the base stored is damage of all that build on it
+pack=$(find "repo/main/data/$first" -type f -size +100k | sort | head -1)
+cp -p "$pack" good-pack
+printf '\x55' | dd of="$pack" bs=1 seek=60000 conv=notrunc
+fails 3 DAMAGE 'damage in a pack of the full backup is found' pgbr verify main --deep
+like "$out" "$(made label)" 'and the backups that need it are named, the last one too'
+fails 1 "$first" 'which cannot be restored' pgbr -q restore main --data-dir "$work/copy2"
+cp -p good-pack "$pack"
+chown "$run_as" "$pack"
+ok 'with the pack it can' pgbr -q verify main --deep
+
 # ---- the WAL cannot tell: a segment is lost
 sql main "update t set filler = 'y' || filler where id % 1000 = 9"
 segment=$(sql main "select pg_walfile_name(pg_current_wal_lsn())")
