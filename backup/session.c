@@ -27,6 +27,11 @@ static int check_cluster(const struct session *s, const struct backup_request *q
     if (f->block_size != PG_PAGE_SIZE)
         return err_set(err, ERR_UNSUPPORTED, "the server's pages have %u bytes, only %u is served",
                        f->block_size, PG_PAGE_SIZE);
+    if (f->relseg_pages != PG_RELSEG_PAGES)
+        return err_set(err, ERR_UNSUPPORTED,
+                       "the server's relation files have %u pages at most, only those of 1 GiB (%u "
+                       "pages) are served",
+                       f->relseg_pages, PG_RELSEG_PAGES);
     return 0;
 }
 
