@@ -8,7 +8,7 @@
 
 /* A page that changed every day lies in the chunk of another backup than its neighbours, so a walk
  * along a file goes to and fro between as many chunks as there are backups in the chain. */
-enum { PAGE_SLOTS = 8, PAGE_SLOTS_MAX = 72, BUNDLE_SLOTS = 4, BUNDLE_MAX = 512 << 10 };
+enum { PAGE_SLOTS = 8, PAGE_SLOTS_MAX = 256, BUNDLE_SLOTS = 4, BUNDLE_MAX = 512 << 10 };
 
 struct slot {
     struct chunk_at at;
@@ -23,6 +23,8 @@ struct chunks {
     struct fingerprints *fingerprints;
     uint64_t clock;
     struct slot pages[PAGE_SLOTS_MAX], bundles[BUNDLE_SLOTS];
+    uint8_t *scratch; /* for a chunk of any size; slots are as large as what they hold */
+    size_t scratch_size;
     size_t n_pages;
 };
 
@@ -34,10 +36,8 @@ int chunks_new(struct chunks **out, struct repo *r, const struct manifest *m,
 
     c->manifest = m;
     c->n_pages = MIN_OF(PAGE_SLOTS + (size_t)manifest_sets(m), (size_t)PAGE_SLOTS_MAX);
-    for (size_t i = 0; i < c->n_pages; i++)
-        c->pages[i].cap = (size_t)page_size * MAP_PAGES;
-    for (size_t i = 0; i < BUNDLE_SLOTS; i++)
-        c->bundles[i].cap = BUNDLE_MAX;
+    c->scratch_size = MAX_OF((size_t)page_size * MAP_PAGES, (size_t)BUNDLE_MAX);
+    c->scratch = xmalloc(c->scratch_size);
     *out = c;
     if (pack_reader_new(&c->reader, r, err) != 0) {
         chunks_free(out);
@@ -54,6 +54,7 @@ void chunks_free(struct chunks **c)
         return;
     fingerprints_free(&(*c)->fingerprints);
     pack_reader_free(&(*c)->reader);
+    free((*c)->scratch);
     for (size_t i = 0; i < (*c)->n_pages; i++)
         free((*c)->pages[i].data);
     for (size_t i = 0; i < BUNDLE_SLOTS; i++)
@@ -93,6 +94,19 @@ static bool same_at(struct chunk_at a, struct chunk_at b)
     return a.set == b.set && a.pack == b.pack && a.chunk == b.chunk;
 }
 
+/* A slot's memory only grows, in steps of an eighth of a full chunk. */
+static void keep(struct slot *s, const uint8_t *data)
+{
+    size_t step = CHUNK_DATA_SIZE / 8, need = (s->len + step - 1) / step * step;
+
+    if (s->cap < need) {
+        free(s->data);
+        s->data = xmalloc(need);
+        s->cap = need;
+    }
+    memcpy(s->data, data, s->len);
+}
+
 int chunks_get(struct chunks *c, enum chunk_type type, struct chunk_at at, const uint8_t **data,
                size_t *len, struct err *err)
 {
@@ -109,9 +123,8 @@ int chunks_get(struct chunks *c, enum chunk_type type, struct chunk_at at, const
     }
     if (!s->used || !same_at(s->at, at)) {
         s->used = false;
-        if (s->data == NULL)
-            s->data = xmalloc(s->cap);
-        TRY(decode(c, type, at, s->data, s->cap, &s->len, err));
+        TRY(decode(c, type, at, c->scratch, c->scratch_size, &s->len, err));
+        keep(s, c->scratch);
         s->at = at;
         s->used = true;
     }
