@@ -160,8 +160,9 @@ restore_start copy
 is "$(load_sum copy)" "$(load_sum main)" 'no transaction is lost'
 is "$(dump_sum copy)" "$(dump_sum main)" 'nor anything else'
 
-# A lost reply is not a reason to write twice: only leases, and what the store is tried out with, are ever overwritten.
-effects=$(awk '$1 == "PUT" && $2 !~ /lease|\/tmp\/probe/ && ($3 == 200 || $4 ~ /^(lost_reply|silent_reply|truncated|half_reply)$/) {
+# A lost reply is not a reason to write twice: only leases, and what the store is tried out with, are ever overwritten. (A
+# tombstone that an expirer has deleted is made once more by another one that judged before that.)
+effects=$(awk '$1 == "PUT" && $2 !~ /lease|\/tmp\/probe|\/expired$/ && ($3 == 200 || $4 ~ /^(lost_reply|silent_reply|truncated|half_reply)$/) {
     print $2 }' proxy/requests | sort | uniq -d)
 is "$effects" '' 'nothing was overwritten'
 done_testing
