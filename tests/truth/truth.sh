@@ -259,9 +259,15 @@ standby_follows() {
 }
 # The primary is lost in the middle of its work; the standby takes its name and its place.
 standby_takes_over() {
+    local name
     wait_for 60 standby_has "$lsn"
     cluster_stop main immediate
     truth_load_end
+    # what it had not archived is archived for it, as Patroni does: else the reference could not follow
+    for name in $(cd main/pg_wal/archive_status && find . -name '*[0-9A-F].ready' | sort); do
+        name=${name#./}
+        pgbr archive-push main "$work/main/pg_wal/${name%.ready}"
+    done
     sql standby "select pg_promote()"
     cluster_stop standby
     mv "$work/main" "$work/lost"
