@@ -22,6 +22,7 @@
 #
 #   $work             folder of this test; cluster NAME has its data directory in $work/NAME
 #   $PGBR             the program under test, absolute, readable for $run_as
+#   $sanitized        not empty: it is so slow that nothing can be said of its speed
 #   $config           $work/pgbr.yml
 #   $at_end           a function of the test that clears away what it made outside of $work
 #   as_owner CMD...   run a command as $run_as
@@ -219,6 +220,8 @@ as_owner() {
 # The checkout may lie where $run_as cannot look, so the program is copied.
 install_program() {
     local from=${PGBR:-$top/build/release/pgbr}
+    # shellcheck disable=SC2034
+    case $from in */asan/* | */tsan/*) sanitized=1 ;; *) sanitized='' ;; esac
     PGBR=$work/bin/pgbr
     [ ! -x "$from" ] || cp "$from" "$PGBR"
 }
