@@ -180,7 +180,10 @@ static int cross_check(struct run *r, struct err *err)
     t.base_start = base->start_lsn;
     t.by_content =
         r->session.facts.checksums && !base->from_standby && !r->session.facts.in_recovery;
-    TRY(crosscheck(&r->copied.samples, &t, &alarm, &read, err));
+    if (crosscheck(&r->copied.samples, &t, &alarm, &read, err) != 0) {
+        r->unfit = base_fault(err->code);
+        return r->unfit ? err_context(err, "backup %s cannot be the base", r->base) : -1;
+    }
     atomic_fetch_add(&r->copied.read_bytes, read);
     if (alarm.len == 0)
         return 0;

@@ -167,6 +167,33 @@ static int check_fit(struct run *r, struct err *err)
     return 0;
 }
 
+bool base_fault(enum err_code code)
+{
+    return code == ERR_NOT_FOUND || code == ERR_CORRUPT || code == ERR_UNSUPPORTED ||
+           code == ERR_FOREIGN;
+}
+
+/* Somebody, or a disk, may have taken packs away: what builds on them could not be restored. */
+static int check_packs(struct run *r, struct err *err)
+{
+    const struct manifest *m = r->increment.base;
+
+    for (uint32_t i = 1; i < manifest_sets(m); i++) {
+        size_t n;
+        const struct pack_info *packs = manifest_packs(m, i, &n);
+        bool there;
+
+        TRY(packs_there(r->q->repo, manifest_set(m, i), packs, n, &there, err));
+        if (!there)
+            return base_unfit(
+                r, err,
+                "packs of set \"%s\" are missing or have another size; \"pgbr verify\" "
+                "tells which",
+                manifest_set(m, i));
+    }
+    return 0;
+}
+
 /* Nobody expires a base that a lease names, if it was not hidden before that. */
 static int still_there(struct run *r, struct err *err)
 {
@@ -177,8 +204,7 @@ static int still_there(struct run *r, struct err *err)
         return base_unfit(r, err, "it is being expired");
     if (manifest_open(&r->increment.base, r->q->repo, r->base, err) == 0)
         return 0;
-    if (err->code != ERR_NOT_FOUND && err->code != ERR_CORRUPT && err->code != ERR_UNSUPPORTED &&
-        err->code != ERR_FOREIGN)
+    if (!base_fault(err->code))
         return -1;
     r->unfit = true;
     return err_context(err, "backup %s cannot be the base", r->base);
@@ -190,6 +216,7 @@ int base_open(struct run *r, struct err *err)
         return 0;
     TRY(still_there(r, err));
     TRY(check_fit(r, err));
+    TRY(check_packs(r, err));
     return increment_register(&r->increment, r->manifest, err);
 }
 

@@ -17,6 +17,9 @@ int base_choose(struct run *r, struct err *err) MUST_CHECK;
 int base_open(struct run *r, struct err *err) MUST_CHECK;
 /* Once the start position is known: what changed since the base. */
 int base_changes(struct run *r, struct err *err) MUST_CHECK;
+/* Whether an error is the fault of what the base has stored: damaged, missing, not to be
+ * understood. */
+bool base_fault(enum err_code code);
 /* -1, and the attempt is to be repeated as a full backup. */
 int base_unfit(struct run *r, struct err *err, const char *fmt, ...) PRINTF_LIKE(3, 4);
 

@@ -76,6 +76,15 @@ static int find_chunk(const struct large *l, const struct slice *s, uint32_t blo
     return more < 0 ? -1 : 0;
 }
 
+/* A pack of the base that is damaged is no reason to give up: what was read is stored. */
+static int not_known(struct err *err)
+{
+    if (err->code != ERR_CORRUPT && err->code != ERR_NOT_FOUND)
+        return -1;
+    err_clear(err);
+    return 0;
+}
+
 int compare_slice(struct worker *w, const struct large *l, const struct slice *s, uint32_t block,
                   uint32_t blocks, uint32_t *set, struct place *at, bool *same, struct err *err)
 {
@@ -90,8 +99,11 @@ int compare_slice(struct worker *w, const struct large *l, const struct slice *s
     TRY(want_comparer(w, err));
     *set = chunk.set;
     *at = (struct place){addr_pack(chunk.addr), addr_chunk(chunk.addr)};
-    TRY(fingerprints_get(w->comparer->known, chunk.set, w->c->q->increment->labels[chunk.set], *at,
-                         &theirs, &raw_len, err));
+    if (fingerprints_get(w->comparer->known, chunk.set, w->c->q->increment->labels[chunk.set], *at,
+                         &theirs, &raw_len, err) != 0) {
+        *same = false;
+        return not_known(err);
+    }
     ours = hash128(s->data, s->len);
     *same = raw_len == s->len && memcmp(&ours, &theirs, sizeof ours) == 0;
     return 0;

@@ -148,7 +148,8 @@ static int run(struct app *app, int argc, char **argv, struct err *err)
 
 static const struct option_row options[] = {
     {'t', "type", "full|diff|incr|auto",
-     "everything, what changed since the last full backup, since the last one, or by itself"},
+     "everything; what changed since the last full backup; since the last backup; or, if "
+     "not told, incr, and full when that is due"},
     {'r', "repo", "NAME", "back up into this repository instead of the default one"},
     {'w', "workers", "N", "threads that read, compress and encrypt"},
     {'s', "slow-checkpoint", NULL, "let PostgreSQL spread the checkpoint at the start"},

@@ -378,37 +378,10 @@ uint64_t adopt_bytes(const struct adoption *a)
 
 /* ---- using them ---- */
 
-struct recount {
-    struct repo *repo;
-    const struct source *set;
-    size_t there; /* good packs found in the listing so far */
-};
-
-static int count_pack(void *ctx, const struct store_entry *entry, struct err *err)
-{
-    struct recount *c = ctx;
-    const struct pack_info *want = &c->set->packs[c->there];
-    uint32_t number;
-
-    (void)err;
-    if (c->there < c->set->n_packs && pack_number(c->repo, c->set->label, entry->key, &number) &&
-        number == want->number && entry->size == want->size)
-        c->there++;
-    return 0;
-}
-
 static int still_there(struct adoption *a, const struct source *set, bool *there, struct err *err)
 {
-    AUTO(buf_free) struct buf prefix = BUF_INIT;
-    struct recount c = {a->repo, set, 0};
-
     TRY(is_kept(a->repo, set->label, there, err));
-    if (!*there)
-        return 0;
-    TRY(store_list(repo_store(a->repo), name_set(&prefix, repo_cluster(a->repo), set->label),
-                   STORE_DEEP, count_pack, &c, NULL, err));
-    *there = c.there == set->n_packs;
-    return 0;
+    return *there ? packs_there(a->repo, set->label, set->packs, set->n_packs, there, err) : 0;
 }
 
 int adopt_register(struct adoption *a, struct manifest_writer *w, struct err *err)

@@ -89,6 +89,10 @@ int pack_read_chunk(struct pack_reader *r, const char *set, uint32_t pack, uint3
                     enum chunk_type type, void *dst, size_t cap, size_t *raw_len, uint32_t *items,
                     struct err *err) MUST_CHECK;
 
+/* Whether all of these packs (ascending) of a set are listed, with their sizes. */
+int packs_there(struct repo *r, const char *set, const struct pack_info *packs, size_t n,
+                bool *there, struct err *err) MUST_CHECK;
+
 /* CONTENTS of a pack, decoded (hostile bytes). */
 struct contents_chunk {
     enum chunk_type type;
