@@ -181,7 +181,7 @@ static int cross_check(struct run *r, struct err *err)
     t.by_content =
         r->session.facts.checksums && !base->from_standby && !r->session.facts.in_recovery;
     if (crosscheck(&r->copied.samples, &t, &alarm, &read, err) != 0) {
-        r->unfit = base_fault(err->code);
+        r->unfit = r->harm = base_fault(err->code);
         return r->unfit ? err_context(err, "backup %s cannot be the base", r->base) : -1;
     }
     atomic_fetch_add(&r->copied.read_bytes, read);
@@ -371,7 +371,7 @@ static void run_close(struct run *r)
 }
 
 struct verdict {
-    bool unfit;
+    bool unfit, harm;
     char *alarm; /* the caller's */
 };
 
@@ -406,7 +406,7 @@ static int attempt(const struct backup_request *q, bool only_full, struct verdic
     crash_point("backup-released");
     if (rc != 0)
         backup_made_free(made);
-    *verdict = (struct verdict){rc != 0 && r.unfit, r.alarm};
+    *verdict = (struct verdict){rc != 0 && r.unfit, r.harm, r.alarm};
     return rc;
 }
 
@@ -429,7 +429,7 @@ int backup_run(const struct backup_request *q, struct backup_made *made, struct 
         free(first.alarm);
         return rc;
     }
-    made->warnings += first.alarm != NULL;
+    made->warnings += first.harm || first.alarm != NULL;
     made->alarm = first.alarm;
     return 0;
 }

@@ -40,7 +40,8 @@ static const struct pubinfo *find(const struct backup_list *l, const char *label
     return NULL;
 }
 
-/* The newest that lies on our history. */
+/* The newest that lies on our history, where positions tell the order better than the clocks of the
+ * hosts that took them. */
 static const struct pubinfo *newest(const struct run *r, const struct backup_list *l,
                                     const struct history *h, bool only_full, const char **why)
 {
@@ -56,7 +57,7 @@ static const struct pubinfo *newest(const struct run *r, const struct backup_lis
             *why = "those there are were made on a timeline that was left before they ended";
             continue;
         }
-        if (best == NULL || p->stop_us > best->stop_us)
+        if (best == NULL || p->start_lsn > best->start_lsn)
             best = p;
     }
     return best;
@@ -184,6 +185,7 @@ static int check_packs(struct run *r, struct err *err)
         bool there;
 
         TRY(packs_there(r->q->repo, manifest_set(m, i), packs, n, &there, err));
+        r->harm = !there;
         if (!there)
             return base_unfit(
                 r, err,
@@ -206,7 +208,7 @@ static int still_there(struct run *r, struct err *err)
         return 0;
     if (!base_fault(err->code))
         return -1;
-    r->unfit = true;
+    r->unfit = r->harm = true;
     return err_context(err, "backup %s cannot be the base", r->base);
 }
 

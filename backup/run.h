@@ -23,6 +23,7 @@ struct run {
     char base[LABEL_SIZE + 1]; /* "" for a full one */
     struct increment increment;
     bool unfit;     /* the base did not fit: take a full one instead */
+    bool harm;      /* because something of it is missing or damaged: a person should look */
     char *alarm;    /* because something is wrong with what the WAL told: what; or NULL */
     bool only_full; /* this is that one */
     char label[LABEL_SIZE + 1];

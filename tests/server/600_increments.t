@@ -83,8 +83,8 @@ fails 3 DAMAGE 'damage in a pack of the full backup is found' pgbr verify main -
 like "$out" "$(made label)" 'and the backups that need it are named, the last one too'
 fails 1 "$first" 'which cannot be restored' pgbr -q restore main --data-dir "$work/copy2"
 rm "$pack"
-out=$(pgbr backup main --json --type incr 2>&1)
-like "$out" 'cannot be the base: packs of set .* are missing.*a full backup is taken instead' 'nothing is built on a base that lacks a pack'
+fails 3 'cannot be the base: packs of set .* are missing.*a full backup is taken instead' \
+    'nothing is built on a base that lacks a pack' pgbr backup main --json --type incr
 like "$out" '"type": "full"' 'but a full backup is taken'
 ok 'which restores' pgbr -q restore main --data-dir "$work/copy3"
 cp -p good-pack "$pack"
