@@ -13,17 +13,9 @@
 # shellcheck source-path=SCRIPTDIR/../lib disable=SC2154
 TEST_LIMIT=${TEST_LIMIT:-7200}
 . "${0%/*}/../lib/pgbr.sh"
+. "$top/tests/bench/figures.sh"
 sizes=${SIZES:-1 4 16} chain=${CHAIN:-30} chain_gb=${CHAIN_GB:-2} times=${TIMES:-3}
 
-median() {
-    sort -n | awk '{ v[NR] = $1 } END { print v[int((NR + 1) / 2)] }'
-}
-ratio() { # A B
-    awk -v a="$1" -v b="$2" 'BEGIN { printf "%.2f", a / b }'
-}
-at_most() { # A B
-    awk -v a="$1" -v b="$2" 'BEGIN { exit !(a <= b) }'
-}
 timed() { # COMMAND...: sets $seconds and $cpu
     as_owner /usr/bin/time -q -f '%e %U %S' -o "$work/one" "$@"
     read -r seconds user system < <(tail -1 "$work/one")

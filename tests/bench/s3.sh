@@ -15,20 +15,12 @@
 TEST_LIMIT=${TEST_LIMIT:-3600}
 . "${0%/*}/../lib/pgbr.sh"
 . "$lib/s3.sh"
+. "$top/tests/bench/figures.sh"
 size=${SIZE_MB:-1000} times=${TIMES:-3} limit=40000000
 
 timed() { # COMMAND...: sets $seconds
     as_owner /usr/bin/time -q -f '%e' -o "$work/one" "$@"
     seconds=$(tail -1 "$work/one")
-}
-median() {
-    sort -n | awk '{ v[NR] = $1 } END { print v[int((NR + 1) / 2)] }'
-}
-ratio() { # A B
-    awk -v a="$1" -v b="$2" 'BEGIN { printf "%.2f", a / b }'
-}
-at_most() { # A B
-    awk -v a="$1" -v b="$2" 'BEGIN { exit !(a <= b) }'
 }
 stored() { # PREFIX: bytes of packs
     s3_client list "$PGBR_TEST_S3_BUCKET" "$1" | awk '{ n += $2 } END { print n + 0 }'
