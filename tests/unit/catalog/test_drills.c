@@ -1,4 +1,5 @@
 /* Drills in the catalog: added, replaced, read back in order. */
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 
