@@ -161,6 +161,7 @@ struct object_writer {
     struct hasher *hasher;
     struct listed_chunk *chunks;
     uint32_t n_chunks, chunks_cap;
+    bool sealed;
     uint64_t index_offset; /* first CONTENTS or WALSUM chunk; 0: none */
     uint32_t index_len;
     uint8_t *out; /* where chunks are encoded */
@@ -298,7 +299,7 @@ static int add_dir(struct object_writer *w, struct err *err)
     return append(w, w->out, stored, err);
 }
 
-static int finish(struct object_writer *w, struct err *err)
+int object_seal(struct object_writer *w, struct err *err)
 {
     struct trailer t = {
         .dir_offset = w->size,
@@ -312,13 +313,14 @@ static int finish(struct object_writer *w, struct err *err)
     t.dir_len = (uint32_t)(w->size - t.dir_offset);
     t.hash = hasher_digest(w->hasher);
     trailer_format(&t, bytes);
+    w->sealed = true;
     return append(w, bytes, sizeof bytes, err);
 }
 
 int object_commit(struct object_writer **w, enum store_commit_mode mode, uint64_t *size,
                   struct err *err)
 {
-    int result = finish(*w, err);
+    int result = (*w)->sealed ? 0 : object_seal(*w, err);
 
     if (result == 0 && size != NULL)
         *size = (*w)->size;

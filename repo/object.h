@@ -71,7 +71,10 @@ int object_add_stored(struct object_writer *w, enum chunk_type type, uint32_t it
                       const void *stored, size_t stored_len, struct err *err) MUST_CHECK;
 uint64_t object_size(const struct object_writer *w); /* bytes so far, DIR and trailer not yet */
 uint32_t object_chunk_count(const struct object_writer *w);
-/* Writes DIR and trailer, commits. *size (may be NULL): the object's size. ERR_EXISTS as
+/* Writes DIR and trailer: nothing can be added any more, and the coder is needed no longer, so that
+ * another thread can commit. */
+int object_seal(struct object_writer *w, struct err *err) MUST_CHECK;
+/* Seals it unless it is, commits. *size (may be NULL): the object's size. ERR_EXISTS as
  * store_commit(). */
 int object_commit(struct object_writer **w, enum store_commit_mode mode, uint64_t *size,
                   struct err *err) MUST_CHECK;

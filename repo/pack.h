@@ -62,17 +62,18 @@ struct chunk_note {
 struct place {
     uint32_t pack, chunk;
 };
-struct packer; /* belongs to one thread */
+struct packer; /* belongs to one thread; on a remote store it sends a pack while the next one fills
+                */
 int packer_new(struct packer **p, struct set *s, enum object_kind kind,
                struct err *err) MUST_CHECK; /* OBJECT_PACK or OBJECT_META_PACK */
 /* Stores one chunk, in the open pack or a new one, and says where. hash (may be NULL): XXH3-128 of
- * raw where known. */
+ * raw where known. May also fail because an earlier pack could not be sent. */
 int packer_add(struct packer *p, enum chunk_type type, uint32_t items, const void *raw, size_t len,
                const struct chunk_note *note, const struct hash128 *hash, struct place *at,
                struct err *err) MUST_CHECK;
-/* Finishes the open pack, if any: it is committed STORE_LAZY. */
+/* Finishes the open pack, if any: all are committed, STORE_LAZY. */
 int packer_finish(struct packer *p, struct err *err) MUST_CHECK;
-void packer_free(struct packer **p); /* abandons an open pack */
+void packer_free(struct packer **p); /* abandons an open pack; one on its way is waited for */
 
 /* ---- reading ---- */
 

@@ -1,9 +1,16 @@
-/* pack_write.c - sets and the packs that are written into them. See pack.h. */
+/*
+ * pack_write.c - sets and the packs that are written into them. See pack.h.
+ *
+ * Where the store is far away, a full pack is sent by a thread of its own while the next one fills:
+ * otherwise the network idles while the worker reads and compresses, and the other way round. One
+ * pack per packer is on its way at most, so that a worker holds two.
+ */
 #include <pthread.h>
 #include <stdlib.h>
 
 #include "base/crash.h"
 #include "base/mem.h"
+#include "base/queue.h"
 #include "repo/contents_form.h"
 #include "repo/pack.h"
 #include "repo/settle.h"
@@ -142,16 +149,42 @@ int set_check_listing(struct set *s, struct err *err)
                    c.packs[c.at].number, s->label);
 }
 
+/* ---- one pack, sealed, on its way into the store ---- */
+
+struct parcel {
+    struct set *set;
+    struct object_writer *object;
+    struct object_head head;
+    struct buf key;
+    struct pack_info info;
+};
+
+static int parcel_store(struct parcel *p, struct err *err)
+{
+    crash_point("pack-written");
+    if (object_commit(&p->object, STORE_LAZY, &p->info.size, err) != 0 &&
+        object_settle(repo_store(p->set->repo), p->key.p, &p->head, p->info.size, err) != 0)
+        return err_context(err, "pack %u of set \"%s\"", p->info.number, p->set->label);
+    note_pack(p->set, &p->info);
+    crash_point("pack-stored");
+    return 0;
+}
+
+static int parcel_send(void *ctx, unsigned index, struct err *err)
+{
+    (void)index;
+    return parcel_store(ctx, err);
+}
+
 /* ---- one worker's pack ---- */
 
 struct packer {
     struct set *set;
     enum object_kind kind;
     struct coder *coder;
-    struct object_writer *object; /* NULL: none is open */
-    struct object_head head;      /* its own, when one is open */
-    struct buf key;
-    uint32_t number;
+    struct parcel filling; /* without an object: none is open */
+    struct parcel sent;    /* the sender's, while there is one */
+    struct workers *sender;
     struct contents_builder contents;
     struct buf raw_contents;
 };
@@ -169,13 +202,19 @@ int packer_new(struct packer **out, struct set *s, enum object_kind kind, struct
 
 void packer_free(struct packer **p)
 {
+    struct err ignored = {0};
+
     if (*p == NULL)
         return;
-    object_abandon(&(*p)->object);
+    if (workers_join(&(*p)->sender, &ignored) != 0)
+        err_clear(&ignored); /* whoever frees without packer_finish() has given up */
+    object_abandon(&(*p)->filling.object);
+    object_abandon(&(*p)->sent.object);
     coder_free(&(*p)->coder);
     contents_builder_free(&(*p)->contents);
     buf_free(&(*p)->raw_contents);
-    buf_free(&(*p)->key);
+    buf_free(&(*p)->filling.key);
+    buf_free(&(*p)->sent.key);
     free(*p);
     *p = NULL;
 }
@@ -183,48 +222,66 @@ void packer_free(struct packer **p)
 static int open_pack(struct packer *p, struct err *err)
 {
     struct set *s = p->set;
+    struct parcel *f = &p->filling;
 
-    p->number = take_number(s);
-    p->head = (struct object_head){.kind = p->kind, .pack = p->number};
-    memcpy(p->head.label, s->label, sizeof s->label);
-    memcpy(p->head.repo_id, repo_id(s->repo), sizeof p->head.repo_id);
+    f->set = s;
+    f->info = (struct pack_info){.number = take_number(s)};
+    f->head = (struct object_head){.kind = p->kind, .pack = f->info.number};
+    memcpy(f->head.label, s->label, sizeof s->label);
+    memcpy(f->head.repo_id, repo_id(s->repo), sizeof f->head.repo_id);
     contents_builder_reset(&p->contents);
-    name_pack(&p->key, repo_cluster(s->repo), s->label, p->number);
-    return object_create(&p->object, repo_store(s->repo), p->key.p, STORE_CREATE_ONLY, &p->head,
+    name_pack(&f->key, repo_cluster(s->repo), s->label, f->info.number);
+    return object_create(&f->object, repo_store(s->repo), f->key.p, STORE_CREATE_ONLY, &f->head,
                          p->coder, err);
+}
+
+/* Hands the full pack to a sender, once the one before has arrived. */
+static int send_pack(struct packer *p, struct err *err)
+{
+    struct parcel free_one;
+
+    if (!store_is_remote(repo_store(p->set->repo)))
+        return parcel_store(&p->filling, err);
+    TRY(workers_join(&p->sender, err));
+    free_one = p->sent;
+    p->sent = p->filling;
+    p->filling = (struct parcel){.key = free_one.key};
+    return workers_start(&p->sender, 1, parcel_send, &p->sent, NULL, err);
+}
+
+static int close_pack(struct packer *p, struct err *err)
+{
+    struct parcel *f = &p->filling;
+
+    if (f->object == NULL)
+        return 0;
+    if (p->kind == OBJECT_PACK) {
+        contents_finish(&p->contents, &p->set->id, &p->raw_contents);
+        TRY(object_add(f->object, CHUNK_CONTENTS, CHUNK_PRIVATE, p->contents.n_chunks,
+                       p->raw_contents.p, p->raw_contents.len, NULL, err));
+    }
+    f->info.chunks = object_chunk_count(f->object);
+    TRY(object_seal(f->object, err));
+    return send_pack(p, err);
 }
 
 int packer_finish(struct packer *p, struct err *err)
 {
-    struct pack_info info = {.number = p->number};
-
-    if (p->object == NULL)
-        return 0;
-    if (p->kind == OBJECT_PACK) {
-        contents_finish(&p->contents, &p->set->id, &p->raw_contents);
-        TRY(object_add(p->object, CHUNK_CONTENTS, CHUNK_PRIVATE, p->contents.n_chunks,
-                       p->raw_contents.p, p->raw_contents.len, NULL, err));
-    }
-    info.chunks = object_chunk_count(p->object);
-    crash_point("pack-written");
-    if (object_commit(&p->object, STORE_LAZY, &info.size, err) != 0 &&
-        object_settle(repo_store(p->set->repo), p->key.p, &p->head, info.size, err) != 0)
-        return err_context(err, "pack %u of set \"%s\"", p->number, p->set->label);
-    note_pack(p->set, &info);
-    crash_point("pack-stored");
-    return 0;
+    TRY(close_pack(p, err));
+    return workers_join(&p->sender, err);
 }
 
 int packer_add(struct packer *p, enum chunk_type type, uint32_t items, const void *raw, size_t len,
                const struct chunk_note *note, const struct hash128 *hash, struct place *at,
                struct err *err)
 {
+    struct parcel *f = &p->filling;
     struct hash128 own;
 
-    if (p->object == NULL)
+    if (f->object == NULL)
         TRY(open_pack(p, err));
-    TRY(object_add(p->object, type, CHUNK_PRIVATE, items, raw, len, &at->chunk, err));
-    at->pack = p->number;
+    TRY(object_add(f->object, type, CHUNK_PRIVATE, items, raw, len, &at->chunk, err));
+    at->pack = f->info.number;
     if (p->kind == OBJECT_PACK) {
         if (hash == NULL) {
             own = hash128(raw, len);
@@ -232,8 +289,8 @@ int packer_add(struct packer *p, enum chunk_type type, uint32_t items, const voi
         }
         contents_add(&p->contents, type, (uint32_t)len, hash, note);
     }
-    if (object_size(p->object) < repo_pack_size(p->set->repo) &&
-        object_chunk_count(p->object) < DATA_CHUNKS_MAX && !contents_full(&p->contents))
+    if (object_size(f->object) < repo_pack_size(p->set->repo) &&
+        object_chunk_count(f->object) < DATA_CHUNKS_MAX && !contents_full(&p->contents))
         return 0;
-    return packer_finish(p, err);
+    return close_pack(p, err);
 }

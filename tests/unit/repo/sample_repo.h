@@ -5,6 +5,7 @@
 
 #include "base/log.h"
 #include "repo/repo.h"
+#include "repo/store/store_driver.h"
 #include "tests/lib/test.h"
 
 enum { SAMPLE_SYSTEM_ID = 4711, SAMPLE_MAJOR = 15 };
@@ -49,6 +50,20 @@ static inline void sample_repo_end(struct sample_repo *s)
 {
     repo_close(&s->repo);
     store_close(&s->store);
+}
+
+static inline bool sample_is_remote(struct store *s)
+{
+    (void)s;
+    return true;
+}
+
+/* From here on the store says that it is far away; ops must live as long as it does. */
+static inline void sample_make_remote(struct store *store, struct store_ops *ops)
+{
+    *ops = *store->ops;
+    ops->is_remote = sample_is_remote;
+    store->ops = ops;
 }
 
 /* Flips a bit of a stored object; a negative place counts from its end. */

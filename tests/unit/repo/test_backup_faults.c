@@ -214,15 +214,18 @@ static bool is_listed(struct repo *r, const char *label)
     return found;
 }
 
-/* A repository whose nth call after the opening fails. */
+/* A repository whose nth call after the opening fails. far: where packs are sent by threads. */
 static struct repo *flaky_repo(struct sample_repo *s, long nth, enum store_fault_kind kind,
-                               struct store **fault)
+                               bool far, struct store **fault)
 {
+    static struct store_ops far_ops;
     struct repo *r = sample_repo_other(s, store_fault_new(s->store, -1, kind), REPO_OPEN_FULL);
     long opening = store_fault_calls(repo_store(r));
 
     repo_close(&r);
     *fault = store_fault_new(s->store, opening + nth, kind);
+    if (far)
+        sample_make_remote(*fault, &far_ops);
     r = sample_repo_other(s, *fault, REPO_OPEN_FULL);
     assert_int_equal(store_fault_calls(*fault), opening);
     return r;
@@ -233,7 +236,7 @@ struct tally {
 };
 
 /* False: there was no nth call any more. */
-static bool fail_once(long nth, enum store_fault_kind kind, struct tally *t)
+static bool fail_once(long nth, enum store_fault_kind kind, bool far, struct tally *t)
 {
     AUTO(sample_repo_end) struct sample_repo s;
     AUTO(repo_close) struct repo *flaky = NULL;
@@ -246,7 +249,7 @@ static bool fail_once(long nth, enum store_fault_kind kind, struct tally *t)
     sample_repo_begin(&s, false, PACK_SIZE);
     OK(label_make(first, SET_FULL, clock_now_us() - 3600 * INT64_C(1000000), &err), &err);
     OK(label_make(second, SET_FULL, clock_now_us(), &err), &err);
-    flaky = flaky_repo(&s, nth, kind, &fault);
+    flaky = flaky_repo(&s, nth, kind, far, &fault);
     before = store_fault_calls(fault);
     rc = take_backup(flaky, first, &adopted);
     if (rc != 0)
@@ -265,15 +268,14 @@ static bool fail_once(long nth, enum store_fault_kind kind, struct tally *t)
     return reached;
 }
 
-static void whatever_call_fails_a_backup_is_whole_or_not_there(void **state)
+static void fail_each(bool far)
 {
     static const enum store_fault_kind kinds[] = {FAULT_BEFORE, FAULT_AFTER, FAULT_FOREVER};
 
-    (void)state;
     for (size_t k = 0; k < LENGTH(kinds); k++) {
         struct tally t = {0};
 
-        for (long nth = 0; fail_once(nth, kinds[k], &t); nth++)
+        for (long nth = 0; fail_once(nth, kinds[k], far, &t); nth++)
             assert_true(nth < 500);
         assert_true(t.failed > 10);
         assert_true(t.done >= 1);
@@ -281,10 +283,23 @@ static void whatever_call_fails_a_backup_is_whole_or_not_there(void **state)
     }
 }
 
+static void whatever_call_fails_a_backup_is_whole_or_not_there(void **state)
+{
+    (void)state;
+    fail_each(false);
+}
+
+static void the_same_where_packs_are_sent_while_others_fill(void **state)
+{
+    (void)state;
+    fail_each(true);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(whatever_call_fails_a_backup_is_whole_or_not_there),
+        cmocka_unit_test(the_same_where_packs_are_sent_while_others_fill),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
