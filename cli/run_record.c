@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <signal.h>
+#include <stdlib.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -87,7 +88,8 @@ void run_record_begin(struct run_record *r, struct app *app, const struct cluste
     r->catalog = app_catalog(app);
     if (r->catalog == NULL)
         return;
-    r->row = (struct catalog_run){.command = app->command->name,
+    r->row = (struct catalog_run){.job = getenv("PGBR_JOB"),
+                                  .command = app->command->name,
                                   .cluster = cluster->name,
                                   .repo = repo,
                                   .instance = cluster->instance,
