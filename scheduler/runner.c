@@ -16,7 +16,9 @@
 #include "base/mem.h"
 #include "catalog/jobs.h"
 #include "scheduler/child.h"
+#include "scheduler/elsewhere.h"
 #include "scheduler/jobs.h"
+#include "scheduler/role.h"
 
 enum {
     US = 1000000,
@@ -27,6 +29,8 @@ enum {
 struct runner {
     const struct run_order *o;
     struct lock_file lock;
+    struct elsewhere elsewhere;
+    enum server_role role; /* of the server here, where it was asked */
     sigset_t signals;
     bool stopped; /* asked to end */
     char *env[ENV_MAX + 1];
@@ -39,6 +43,7 @@ static void runner_free(struct runner *r)
 {
     for (size_t i = 0; i < r->n_env; i++)
         mem_free(&r->env[i]);
+    elsewhere_end(&r->elsewhere);
     lock_release(&r->lock);
 }
 
@@ -210,6 +215,112 @@ static int take_lock(struct runner *r, struct run_result *out)
     return result(out, JOB_FAILED, "%s", err.msg);
 }
 
+/* Backups by hand are locked out by a lock of their own. */
+static int look_for_backup(struct runner *r, struct run_result *out)
+{
+    AUTO(mem_free)
+    char *path = xasprintf("%s/%s.backup.lock", r->o->config->state_dir, r->o->cluster->name);
+    AUTO(lock_release) struct lock_file lock = LOCK_FILE_INIT;
+    struct err err = {0};
+
+    if (strcmp(r->o->job->words[0], "backup") != 0 || lock_take(&lock, path, &err) == 0 ||
+        err.code != ERR_BUSY)
+        return 0;
+    return result(out, JOB_LATER, "a backup of cluster \"%s\" is under way: %s",
+                  r->o->cluster->name, err.msg);
+}
+
+enum turn {
+    TURN_OURS,   /* this host is the one */
+    TURN_SECOND, /* if nobody else is */
+    TURN_NOT
+};
+
+/* -1: not certain. */
+static int ask_role(struct runner *r, enum turn *turn, struct run_result *out)
+{
+    enum config_role wanted = r->o->job->role;
+    struct err err = {0};
+
+    *turn = TURN_OURS;
+    if (wanted == CONFIG_ROLE_ANY)
+        return 0;
+    if (role_ask(r->o->cluster, &r->role, &err) != 0)
+        return result(out, JOB_LATER, "the role of the server here is not certain: %s", err.msg);
+    if (wanted == CONFIG_ROLE_PREFER_REPLICA)
+        *turn = r->role == SERVER_REPLICA ? TURN_OURS : TURN_SECOND;
+    else if ((wanted == CONFIG_ROLE_PRIMARY) != (r->role == SERVER_PRIMARY))
+        *turn = TURN_NOT;
+    return 0;
+}
+
+/* This host is not the one. After a failover it may become so, and no due time must be lost: for
+ * some time it looks whether another host does it. */
+static int stand_by(struct runner *r, enum turn turn, struct run_result *out)
+{
+    int64_t until = r->o->due_us + r->o->job->role_wait_ms * 1000;
+    const char *what = r->role == SERVER_PRIMARY ? "primary" : "replica";
+
+    if (sched_now_us(r->o->clock) < until) {
+        out->usual = true;
+        return result(out, JOB_LATER,
+                      "the server here is a %s; waiting whether another host does it", what);
+    }
+    if (turn == TURN_SECOND)
+        return 0;
+    return result(out, JOB_SETTLED, "the server here is a %s", what);
+}
+
+/* What was found out of other hosts; a repository that cannot be asked stops no job. */
+static void look_elsewhere(struct runner *r, bool take)
+{
+    struct err err = {0};
+
+    elsewhere_end(&r->elsewhere);
+    if (elsewhere_look(&r->elsewhere, r->o, take, &err) != 0)
+        log_warning("job %s: whether another host does it is not known: %s", r->o->job->name,
+                    err.msg);
+}
+
+static int heed_elsewhere(struct runner *r, enum turn turn, struct run_result *out)
+{
+    const struct elsewhere *e = &r->elsewhere;
+
+    if (e->state == ELSEWHERE_NOT)
+        return 0;
+    if (e->state == ELSEWHERE_DONE || (e->state == ELSEWHERE_RUNNING && turn != TURN_OURS))
+        return result(out, JOB_SETTLED, "%s", e->note);
+    out->usual = true;
+    return result(out, JOB_LATER, "%s", e->note);
+}
+
+/* One host does it, and the right one. */
+static int take_turn(struct runner *r, struct run_result *out)
+{
+    enum turn turn;
+
+    TRY(ask_role(r, &turn, out));
+    if (strcmp(r->o->job->words[0], "check") == 0) /* it is of a host: each has its own */
+        return turn == TURN_OURS ? 0 : stand_by(r, turn, out);
+    look_elsewhere(r, turn == TURN_OURS);
+    TRY(heed_elsewhere(r, turn, out));
+    if (turn == TURN_OURS)
+        return 0;
+    TRY(stand_by(r, turn, out));
+    look_elsewhere(r, true);
+    return heed_elsewhere(r, turn, out);
+}
+
+/* What came while a server or a repository was asked. */
+static int see_stop(struct runner *r, struct run_result *out)
+{
+    int number;
+
+    while ((number = next_signal(r, 0)) != 0)
+        r->stopped |= number == SIGTERM || number == SIGINT;
+    return r->stopped ? result(out, JOB_STOPPED, "stopped before it began") : 0;
+}
+
 static void add_env(struct runner *r, const char *name, const char *value)
 {
     r->env[r->n_env++] = xasprintf("%s=%s", name, value);
@@ -299,6 +410,8 @@ static void tell(const struct run_order *o, const struct run_result *out, int64_
         log_info("job %s: done in %s", name, took);
     else if (out->status == JOB_WARNINGS)
         log_warning("job %s: done in %s, with warnings", name, took);
+    else if (out->status == JOB_LATER && out->usual)
+        log_info("job %s: waits: %s", name, note);
     else if (out->status == JOB_LATER)
         log_warning("job %s: waits: %s", name, note);
     else if (out->status == JOB_SETTLED)
@@ -316,11 +429,11 @@ void runner_run(const struct run_order *o, struct run_result *out)
 
     *out = (struct run_result){0};
     child_block_signals(&r.signals);
-    if (take_lock(&r, out) == 0) {
-        make_env(&r);
-        if (before(&r, out) == 0)
-            command(&r, out);
-    }
+    make_env(&r);
+    if (take_lock(&r, out) == 0 && look_for_backup(&r, out) == 0 && take_turn(&r, out) == 0 &&
+        see_stop(&r, out) == 0 && before(&r, out) == 0)
+        command(&r, out);
+    elsewhere_end(&r.elsewhere);
     record(&r, out);
     tell(o, out, clock_monotonic_us() - began);
 }

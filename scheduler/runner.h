@@ -36,6 +36,7 @@ struct run_order {
 struct run_result {
     int status;     /* see jobs.h */
     char note[512]; /* why, in words; "": nothing to say */
+    bool usual;     /* it waits for what nobody needs to look after */
 };
 
 /* Everything that can go wrong is a result. Call it before any thread was started. */

@@ -198,6 +198,14 @@ static int64_t back_off(const struct schedule_job *j)
     return MIN_OF(delay, most);
 }
 
+/* The longer it waits already, the more seldom is it tried. */
+static int64_t look_again(const struct schedule_job *j, int64_t now_us)
+{
+    int64_t delay = (now_us - j->memory.due_us) / 4;
+
+    return MIN_OF(MAX_OF(delay, SCHEDULE_AGAIN_US), SCHEDULE_AGAIN_MAX_US);
+}
+
 static void end_badly(struct schedule_job *j, enum schedule_outcome outcome, int64_t now_us,
                       const struct schedule_told *told)
 {
@@ -223,7 +231,7 @@ void schedule_end(struct schedule_job *j, enum schedule_outcome outcome, int64_t
         settle(j);
         break;
     case SCHEDULE_LATER:
-        try_again(j, now_us + SCHEDULE_AGAIN_US);
+        try_again(j, now_us + look_again(j, now_us));
         break;
     default:
         end_badly(j, outcome, now_us, told);

@@ -25,7 +25,8 @@
 #include "base/cron.h"
 
 #define SCHEDULE_LATE_US INT64_C(90000000)  /* catch_up false: later than this is too late */
-#define SCHEDULE_AGAIN_US INT64_C(30000000) /* between two looks whether it can start */
+#define SCHEDULE_AGAIN_US INT64_C(30000000) /* between two looks whether it can start, at first */
+#define SCHEDULE_AGAIN_MAX_US INT64_C(600000000) /* and later */
 #define SCHEDULE_RETRY_MAX_US \
     INT64_C(3600000000) /* back-off ends here, unless retry_delay is more */
 #define SCHEDULE_DAY_US INT64_C(86400000000)
