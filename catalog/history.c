@@ -2,6 +2,7 @@
 #include <unistd.h>
 
 #include "base/mem.h"
+#include "catalog/jobs.h"
 #include "catalog/sql.h"
 
 static int64_t limit_of(size_t limit)
@@ -144,23 +145,16 @@ static void read_run(struct sql_columns *k, struct catalog_run *r)
     r->progress_us = col_int(k);
 }
 
-int catalog_get_runs(struct catalog *c, const char *cluster, bool unfinished, size_t limit,
+/* A query whose columns are those of read_run(). */
+static int read_runs(struct catalog *c, const char *sql, const struct sql_value *values, size_t n,
                      struct catalog_runs *out, struct err *err)
 {
     static const char doing[] = "list runs";
     AUTO(sql_done) sqlite3_stmt *s = NULL;
-    const struct sql_value values[] = {SQL_TEXT(cluster), SQL_INT(unfinished),
-                                       SQL_INT(limit_of(limit))};
     bool row;
 
     *out = (struct catalog_runs){0};
-    TRY(sql_query(c, &s,
-                  "SELECT id, job, command, cluster, repository, instance, host, pid, started_us,"
-                  " finished_us, exit_status, label, message, bytes_done, bytes_total, files_done,"
-                  " files_total, bytes_stored, progress_us FROM job_run"
-                  " WHERE (?1 IS NULL OR cluster = ?1) AND (NOT ?2 OR finished_us = 0)"
-                  " ORDER BY started_us DESC, id DESC LIMIT ?3",
-                  values, LENGTH(values), doing, err));
+    TRY(sql_query(c, &s, sql, values, n, doing, err));
     for (;;) {
         struct sql_columns k = {s, 0, &out->texts};
 
@@ -170,6 +164,33 @@ int catalog_get_runs(struct catalog *c, const char *cluster, bool unfinished, si
         out->rows = rows_grow(out->rows, out->n, sizeof *out->rows);
         read_run(&k, &out->rows[out->n++]);
     }
+}
+
+#define SELECT_RUNS                                                                   \
+    "SELECT id, job, command, cluster, repository, instance, host, pid, started_us,"  \
+    " finished_us, exit_status, label, message, bytes_done, bytes_total, files_done," \
+    " files_total, bytes_stored, progress_us FROM job_run"
+
+int catalog_get_runs(struct catalog *c, const char *cluster, bool unfinished, size_t limit,
+                     struct catalog_runs *out, struct err *err)
+{
+    const struct sql_value values[] = {SQL_TEXT(cluster), SQL_INT(unfinished),
+                                       SQL_INT(limit_of(limit))};
+
+    return read_runs(c,
+                     SELECT_RUNS
+                     " WHERE (?1 IS NULL OR cluster = ?1) AND (NOT ?2 OR finished_us = 0)"
+                     " ORDER BY started_us DESC, id DESC LIMIT ?3",
+                     values, LENGTH(values), out, err);
+}
+
+int catalog_get_job_runs(struct catalog *c, const char *job, size_t limit, struct catalog_runs *out,
+                         struct err *err)
+{
+    const struct sql_value values[] = {SQL_TEXT(job), SQL_INT(limit_of(limit))};
+
+    return read_runs(c, SELECT_RUNS " WHERE job = ?1 ORDER BY started_us DESC, id DESC LIMIT ?2",
+                     values, LENGTH(values), out, err);
 }
 
 void catalog_events_free(struct catalog_events *l)

@@ -80,7 +80,17 @@ static const char first_tables[] =
     ");"
     "CREATE INDEX event_time ON event (time_us);";
 
-static const char *const migrations[] = {first_tables};
+/* What the scheduler has to remember of a job: see catalog/jobs.h. */
+static const char job_memory[] =
+    "ALTER TABLE job ADD COLUMN open INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE job ADD COLUMN retry_us INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE job ADD COLUMN last_end_us INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE job ADD COLUMN last_status INTEGER NOT NULL DEFAULT -1;"
+    "ALTER TABLE job ADD COLUMN note TEXT;"
+    "CREATE INDEX job_run_of ON job_run (job, started_us)"
+    " WHERE job IS NOT NULL;";
+
+static const char *const migrations[] = {first_tables, job_memory};
 
 /* One snapshot: between two reads of a catalog in the making, another process may have finished it.
  */

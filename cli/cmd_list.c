@@ -6,6 +6,7 @@
 #include "cli/app.h"
 #include "cli/expiry.h"
 #include "cli/run_record.h"
+#include "cli/show_jobs.h"
 #include "cli/show_list.h"
 #include "cli/view.h"
 
@@ -58,8 +59,10 @@ static void show_running(struct app *app, const char *cluster, struct list_out *
 {
     AUTO(catalog_close) struct catalog *c = app_catalog(app);
 
-    if (c != NULL && !out->json)
+    if (c != NULL && !out->json) {
         run_record_show(c, cluster, &out->text);
+        show_cluster_jobs(app, cluster, &out->text);
+    }
 }
 
 /* *known: a repository that was asked for by name is one of this cluster's. */

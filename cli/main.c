@@ -1,5 +1,6 @@
 /* main.c - from the command line to one command. */
 #include <fcntl.h>
+#include <limits.h>
 #include <malloc.h>
 #include <signal.h>
 #include <stdio.h>
@@ -18,7 +19,7 @@ static const struct command *const commands[] = {
     &command_init,    &command_check,  &command_backup,       &command_restore,
     &command_list,    &command_info,   &command_verify,       &command_expire,
     &command_hold,    &command_unhold, &command_archive_push, &command_archive_get,
-    &command_catalog, &command_key,
+    &command_catalog, &command_key,    &command_scheduler,
 };
 
 static const struct command *find(const char *name)
@@ -164,6 +165,18 @@ static void hold_standard_files(void)
             _exit(EXIT_FAILED);
 }
 
+/* The lock of the scheduler's job that this process runs for: held as long as it lives, and not by
+ * what it starts. */
+static void hold_job_lock(void)
+{
+    const char *text = getenv("PGBR_JOB_LOCK");
+    long fd = text != NULL ? strtol(text, NULL, 10) : 0;
+
+    if (fd > STDERR_FILENO && fd < INT_MAX)
+        (void)fcntl((int)fd, F_SETFD, FD_CLOEXEC);
+    unsetenv("PGBR_JOB_LOCK");
+}
+
 /* Settings name this program by its whole path: PostgreSQL's PATH may be another. */
 static char *own_path(const char *argv0)
 {
@@ -189,6 +202,7 @@ int main(int argc, char **argv)
     int status;
 
     hold_standard_files();
+    hold_job_lock();
     bound_memory();
     umask(0077);
     signal(SIGPIPE, SIG_IGN); /* a backup outlives the reader of its messages */

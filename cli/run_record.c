@@ -2,11 +2,16 @@
 #include "cli/run_record.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
+#include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/fs.h"
 #include "base/log.h"
+#include "base/mem.h"
 
 enum { TELL_EVERY_US = 5000000, UNFINISHED_MAX = 100 };
 
@@ -22,10 +27,26 @@ static bool is_here(const struct catalog_run *run, const char *host)
     return run->host != NULL && strcmp(run->host, host) == 0;
 }
 
+/* Ended, and whoever started it has not taken note yet. */
+static bool is_zombie(pid_t pid)
+{
+    AUTO(buf_free) struct buf stat = BUF_INIT;
+    AUTO(mem_free) char *path = xasprintf("/proc/%d/stat", (int)pid);
+    const char *name_end;
+    struct err ignored;
+
+    if (fs_read_file(AT_FDCWD, path, FS_ALIGN, &stat, &ignored) != 0)
+        return false;
+    name_end = strrchr(buf_text(&stat), ')'); /* "4711 (any name) Z ..." */
+    return name_end != NULL && strncmp(name_end, ") Z", 3) == 0;
+}
+
 /* A process of that number; after a restart of the host it may be another one. */
 static bool is_alive(const struct catalog_run *run)
 {
-    return run->pid > 0 && (kill((pid_t)run->pid, 0) == 0 || errno == EPERM);
+    pid_t pid = (pid_t)run->pid;
+
+    return pid > 0 && (kill(pid, 0) == 0 || errno == EPERM) && !is_zombie(pid);
 }
 
 static void end_dead_ones(struct catalog *c, const char *host)
@@ -87,7 +108,8 @@ void run_record_begin(struct run_record *r, struct app *app, const struct cluste
     r->catalog = app_catalog(app);
     if (r->catalog == NULL)
         return;
-    r->row = (struct catalog_run){.command = app->command->name,
+    r->row = (struct catalog_run){.job = getenv("PGBR_JOB"),
+                                  .command = app->command->name,
                                   .cluster = cluster->name,
                                   .repo = repo,
                                   .instance = cluster->instance,

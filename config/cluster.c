@@ -20,6 +20,8 @@ static const struct field cluster_fields[] = {
     {"port", FIELD_UNSIGNED, AT(port), 1, 65535, NULL, NULL},
     {"connection", FIELD_CONNINFO, AT(connection), 0, 0, NULL, NULL},
     {"primary", FIELD_CONNINFO, AT(primary), 0, 0, NULL, NULL},
+    {"patroni", FIELD_TEXT, AT(patroni), 0, 0, NULL, NULL},
+    {"patroni_ca_file", FIELD_PATH, AT(patroni_ca_file), 0, 0, NULL, NULL},
     {"instance", FIELD_TEXT, AT(instance), 0, 0, NULL, NULL},
     {"repos", FIELD_ELSEWHERE, 0, 0, 0, NULL, NULL},
     {"repo", FIELD_ELSEWHERE, 0, 0, 0, NULL, NULL},
@@ -146,6 +148,10 @@ static int cluster_read(struct config *c, const struct node_entry *e, struct err
     if (cluster->compress_level == 0)
         return fail_here(node_get(map, "compress_level"), err,
                          "\"compress_level\" must be 1 to 22, or -1 to -50 for more speed");
+    if (cluster->patroni != NULL && strncmp(cluster->patroni, "http://", 7) != 0 &&
+        strncmp(cluster->patroni, "https://", 8) != 0)
+        return fail_here(node_get(map, "patroni"), err,
+                         "\"patroni\" is a URL: http://host:8008 or https://host:8008");
     cluster->given_data = cluster->data != NULL;
     cluster->given_port = cluster->port != 0;
     cluster->given_connection = cluster->connection != NULL;
@@ -286,6 +292,8 @@ void cluster_config_free(struct cluster_config *c)
     free(c->data);
     secret_free(&c->connection);
     secret_free(&c->primary);
+    free(c->patroni);
+    free(c->patroni_ca_file);
     for (size_t i = 0; i < c->n_repos; i++)
         free(c->repos[i]);
     free(c->repos);

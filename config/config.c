@@ -26,17 +26,8 @@ void config_free(struct config **c)
         repo_config_free(&old->repos[i]);
     for (size_t i = 0; i < old->n_clusters; i++)
         cluster_config_free(&old->clusters[i]);
-    for (size_t i = 0; i < old->n_jobs; i++) {
-        free(old->jobs[i].name);
-        free(old->jobs[i].cluster);
-        free(old->jobs[i].run);
-        free(old->jobs[i].cron);
-        free(old->jobs[i].time_zone);
-    }
-    for (size_t i = 0; i < old->n_notes; i++)
-        free(old->notes[i].text);
-    free(old->repos);
-    free(old->clusters);
+    for (size_t i = 0; i < old->n_jobs; i++)
+        job_config_free(&old->jobs[i]);
     free(old->jobs);
     free(old->notes);
     free(old->path);

@@ -37,7 +37,13 @@ enum config_cipher { CONFIG_CIPHER_NONE, CONFIG_CIPHER_AES_256_CBC };
 enum config_retention { CONFIG_RETENTION_COUNT, CONFIG_RETENTION_TIME };
 enum config_archive_type { CONFIG_ARCHIVE_FULL, CONFIG_ARCHIVE_DIFF, CONFIG_ARCHIVE_INCR };
 enum config_uri_style { CONFIG_URI_HOST, CONFIG_URI_PATH };
-enum config_role { CONFIG_ROLE_ANY, CONFIG_ROLE_PRIMARY, CONFIG_ROLE_REPLICA };
+enum config_role {
+    CONFIG_ROLE_ANY,
+    CONFIG_ROLE_PRIMARY,
+    CONFIG_ROLE_REPLICA,
+    CONFIG_ROLE_PREFER_REPLICA
+};
+enum config_io { CONFIG_IO_NORMAL, CONFIG_IO_LOW, CONFIG_IO_IDLE };
 
 struct stop;
 
@@ -111,7 +117,9 @@ struct cluster_config {
     unsigned port;                                 /* 5432 */
     char *connection; /* conninfo of the local server, never NULL; may hold a password */
     char *primary;    /* conninfo of the primary, for backups of a standby; or NULL */
-    char **repos;     /* names; at least one */
+    char *patroni;    /* URL of this host's Patroni, asked for its role; or NULL */
+    char *patroni_ca_file;
+    char **repos; /* names; at least one */
     size_t n_repos;
     char *default_repo;             /* one of repos: where backup writes and restore looks first */
     int compress_level;             /* zstd: 1 */
@@ -130,15 +138,31 @@ struct cluster_config {
     struct config_place place;
 };
 
-/* The scheduler's; the expressions are checked for their form here, interpreted there. */
+/* A job of the scheduler. */
 struct job_config {
     char *name;
     char *cluster;   /* NULL only when the file has no cluster */
     char *run;       /* "backup --type auto": a pgbr command line without the cluster */
-    char *cron;      /* five fields */
+    char **words;    /* the same, taken apart */
+    size_t n_words;  /* at least one */
+    char *cron;      /* see base/cron.h; what it says can be read */
     char *time_zone; /* tz name; NULL: the host's */
     enum config_role role;
+    int64_t role_wait_ms;   /* how long after its time another host may become the one: 10 min */
+    int64_t jitter_ms;      /* started at random up to so much later: 0 */
+    int64_t time_limit_ms;  /* 0: none */
+    unsigned retries;       /* 2 */
+    int64_t retry_delay_ms; /* before the first one; doubled by each: 5 min */
+    bool catch_up;          /* true */
+    char *before, *after;   /* commands for /bin/sh; or NULL */
+    int nice;               /* added to the process's: 0 */
+    enum config_io io;      /* normal */
     struct config_place place;
+};
+
+/* The scheduler itself. */
+struct scheduler_config {
+    int64_t stop_wait_ms; /* asked to stop, it lets jobs end for so long: 60 s */
 };
 
 struct config {
@@ -154,6 +178,7 @@ struct config {
     size_t n_clusters;
     struct job_config *jobs;
     size_t n_jobs;
+    struct scheduler_config scheduler;
     const struct stop *stop; /* set by the program: what waits for a server gives up; or NULL */
     struct config_note *notes;
     size_t n_notes;

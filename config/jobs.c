@@ -1,8 +1,11 @@
-/* jobs.c - the scheduler's jobs: kept as text, checked for everything that needs no clock. */
+/* jobs.c - the scheduler and its jobs, checked for everything that needs no other file. */
 #include <ctype.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
+#include "base/buf.h"
+#include "base/cron.h"
 #include "base/mem.h"
 #include "config/fields.h"
 #include "config/parts.h"
@@ -11,10 +14,15 @@
 
 #define AT(member) offsetof(struct job_config, member)
 
+enum { SECOND = 1000, DAY = 86400 * SECOND, RETRIES = 2, RETRY_DELAY = 300 * SECOND };
+
 static const struct choice roles[] = {{"any", CONFIG_ROLE_ANY},
                                       {"primary", CONFIG_ROLE_PRIMARY},
                                       {"replica", CONFIG_ROLE_REPLICA},
+                                      {"prefer-replica", CONFIG_ROLE_PREFER_REPLICA},
                                       {NULL, 0}};
+static const struct choice ios[] = {
+    {"normal", CONFIG_IO_NORMAL}, {"low", CONFIG_IO_LOW}, {"idle", CONFIG_IO_IDLE}, {NULL, 0}};
 
 static const struct field job_fields[] = {
     {"cluster", FIELD_TEXT, AT(cluster), 0, 0, NULL, NULL},
@@ -22,6 +30,20 @@ static const struct field job_fields[] = {
     {"cron", FIELD_TEXT, AT(cron), 0, 0, NULL, NULL},
     {"time_zone", FIELD_TEXT, AT(time_zone), 0, 0, NULL, NULL},
     {"role", FIELD_CHOICE, AT(role), 0, 0, roles, NULL},
+    {"role_wait", FIELD_MS, AT(role_wait_ms), 0, DAY, NULL, NULL},
+    {"jitter", FIELD_MS, AT(jitter_ms), 0, DAY, NULL, NULL},
+    {"time_limit", FIELD_MS, AT(time_limit_ms), 0, INT64_C(30) * DAY, NULL, NULL},
+    {"retries", FIELD_UNSIGNED, AT(retries), 0, 100, NULL, NULL},
+    {"retry_delay", FIELD_MS, AT(retry_delay_ms), SECOND, DAY, NULL, NULL},
+    {"catch_up", FIELD_BOOL, AT(catch_up), 0, 0, NULL, NULL},
+    {"before", FIELD_TEXT, AT(before), 0, 0, NULL, NULL},
+    {"after", FIELD_TEXT, AT(after), 0, 0, NULL, NULL},
+    {"nice", FIELD_INT, AT(nice), 0, 19, NULL, NULL},
+    {"io", FIELD_CHOICE, AT(io), 0, 0, ios, NULL},
+};
+
+static const struct field scheduler_fields[] = {
+    {"stop_wait", FIELD_MS, offsetof(struct scheduler_config, stop_wait_ms), 0, DAY, NULL, NULL},
 };
 
 static int check_cluster(const struct config *c, struct job_config *job, const struct node *map,
@@ -47,48 +69,61 @@ static int check_cluster(const struct config *c, struct job_config *job, const s
                      units_printable(job->cluster, shown), suggest_text(&s, hint));
 }
 
-static int check_run(const struct job_config *job, const struct node *map, struct err *err)
+/* Words as a shell would see them: blanks between, quotes around, nothing else is special. */
+static int split_words(struct job_config *job, const struct node *at, struct err *err)
+{
+    for (const char *p = job->run + strspn(job->run, " "); *p != '\0'; p += strspn(p, " ")) {
+        AUTO(buf_free) struct buf word = BUF_INIT;
+
+        while (*p != '\0' && *p != ' ') {
+            const char *end = *p == '\'' || *p == '"' ? strchr(p + 1, *p) : p;
+
+            if (end == NULL)
+                return fail_here(at, err, "\"run\": a quote is opened and not closed");
+            buf_add(&word, end == p ? p : p + 1, end == p ? 1 : (size_t)(end - p - 1));
+            p = end + 1;
+        }
+        job->words = array_grow(job->words, job->n_words, sizeof *job->words);
+        buf_text(&word);
+        job->words[job->n_words++] = buf_steal(&word);
+    }
+    return 0;
+}
+
+static int check_run(struct job_config *job, const struct node *map, struct err *err)
 {
     static const char *const commands[] = {"backup", "check", "drill", "expire", "verify"};
-    char word[32], hint[112];
+    char shown[80], hint[112];
     struct suggestion s;
 
     if (job->run == NULL)
         return fail_here(map, err, "job \"%s\" has no \"run\"", job->name);
-    snprintf(word, sizeof word, "%.*s", (int)strcspn(job->run, " "), job->run);
-    s = suggest_for(word);
+    TRY(split_words(job, node_get(map, "run"), err));
+    if (job->n_words == 0)
+        return fail_here(node_get(map, "run"), err, "\"run\" is empty");
+    s = suggest_for(job->words[0]);
     for (size_t i = 0; i < LENGTH(commands); i++) {
-        if (strcmp(word, commands[i]) == 0)
+        if (strcmp(job->words[0], commands[i]) == 0)
             return 0;
         suggest_offer(&s, commands[i]);
     }
     return fail_here(node_get(map, "run"), err,
                      "a job cannot run \"%s\"%s: it begins with backup, check, drill, expire or "
                      "verify",
-                     word, suggest_text(&s, hint));
+                     units_printable(job->words[0], shown), suggest_text(&s, hint));
 }
 
-/* The form only: ranges and names of days are the scheduler's. */
 static int check_cron(const struct job_config *job, const struct node *map, struct err *err)
 {
-    const char *p = job->cron;
-    unsigned fields = 0;
+    struct cron cron;
 
-    if (p == NULL)
+    if (job->cron == NULL)
         return fail_here(map, err, "job \"%s\" has no \"cron\"", job->name);
-    while (*(p += strspn(p, " ")) != '\0') {
-        fields++;
-        while (isalnum((unsigned char)*p) || (*p != '\0' && strchr("*,/-", *p) != NULL))
-            p++;
-        if (*p != ' ' && *p != '\0')
-            return fail_here(node_get(map, "cron"), err, "\"%c\" has no place in a cron expression",
-                             *p);
+    if (cron_parse(job->cron, &cron, err) != 0) {
+        struct err why = *err;
+
+        return fail_here(node_get(map, "cron"), err, "%s", why.msg);
     }
-    if (fields != 5)
-        return fail_here(node_get(map, "cron"), err,
-                         "a cron expression has five fields (minute, hour, day, month, day of the "
-                         "week), not %u",
-                         fields);
     return 0;
 }
 
@@ -112,13 +147,43 @@ static int job_read(struct config *c, const struct node_entry *e, struct err *er
     TRY(want_name(e->key, "the name of a job", err));
     c->jobs = array_grow(c->jobs, c->n_jobs, sizeof *c->jobs);
     job = &c->jobs[c->n_jobs++];
-    *job = (struct job_config){.name = xstrdup(e->key->text), .place = place_of(e->key)};
+    *job = (struct job_config){.name = xstrdup(e->key->text),
+                               .role_wait_ms = 600 * SECOND,
+                               .retries = RETRIES,
+                               .retry_delay_ms = RETRY_DELAY,
+                               .catch_up = true,
+                               .place = place_of(e->key)};
     snprintf(where, sizeof where, "job \"%s\"", job->name);
     TRY(fields_read(c, e->value, where, job_fields, LENGTH(job_fields), job, err));
     TRY(check_cluster(c, job, e->value, err));
     TRY(check_run(job, e->value, err));
     TRY(check_cron(job, e->value, err));
     return check_zone(job, e->value, err);
+}
+
+void job_config_free(struct job_config *job)
+{
+    for (size_t i = 0; i < job->n_words; i++)
+        free(job->words[i]);
+    free(job->words);
+    free(job->name);
+    free(job->cluster);
+    free(job->run);
+    free(job->cron);
+    free(job->time_zone);
+    free(job->before);
+    free(job->after);
+}
+
+void scheduler_defaults(struct scheduler_config *s)
+{
+    *s = (struct scheduler_config){.stop_wait_ms = 60 * SECOND};
+}
+
+int scheduler_read(struct config *c, const struct node *map, struct err *err)
+{
+    return fields_read(c, map, "\"scheduler\"", scheduler_fields, LENGTH(scheduler_fields),
+                       &c->scheduler, err);
 }
 
 int jobs_read(struct config *c, const struct node *map, struct err *err)

@@ -38,6 +38,7 @@ static const struct field top_fields[] = {
     {"pgbackrest_method", FIELD_ELSEWHERE, 0, 0, 0, NULL, NULL},
     {"clusters", FIELD_ELSEWHERE, 0, 0, 0, NULL, NULL},
     {"jobs", FIELD_ELSEWHERE, 0, 0, 0, NULL, NULL},
+    {"scheduler", FIELD_ELSEWHERE, 0, 0, 0, NULL, NULL},
     {"all", FIELD_ELSEWHERE, 0, 0, 0, NULL, NULL},
 };
 
@@ -114,7 +115,7 @@ static int read_inventories(struct config *c, const struct node *root, struct er
 static int read_root(struct config *c, const struct node *root, struct err *err)
 {
     const struct node *log = node_get(root, "log"), *clusters = node_get(root, "clusters"),
-                      *jobs = node_get(root, "jobs");
+                      *jobs = node_get(root, "jobs"), *scheduler = node_get(root, "scheduler");
 
     TRY(want_map(root, "the file", err));
     TRY(read_top(c, root, err));
@@ -125,6 +126,8 @@ static int read_root(struct config *c, const struct node *root, struct err *err)
         TRY(clusters_read(c, clusters, err));
     TRY(read_inventories(c, root, err));
     TRY(clusters_finish(c, err));
+    if (scheduler != NULL)
+        TRY(scheduler_read(c, scheduler, err));
     return jobs != NULL ? jobs_read(c, jobs, err) : 0;
 }
 
@@ -138,6 +141,7 @@ int config_parse(const char *text, size_t len, const char *name, struct config *
     c->path = xstrdup(name);
     c->state_dir = xstrdup("/var/lib/pgbr");
     c->log_level = LOG_INFO;
+    scheduler_defaults(&c->scheduler);
     if (document_read(text, len, &doc, err) != 0 || read_root(c, document_root(doc), err) != 0)
         return err_set(err, err->code, "\"%s\" %s", units_printable(name, shown), err->msg);
     *out = TAKE(c);

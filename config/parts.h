@@ -24,6 +24,10 @@ void cluster_config_free(struct cluster_config *c);
 
 /* "jobs": after the clusters. */
 int jobs_read(struct config *c, const struct node *map, struct err *err) MUST_CHECK;
+void job_config_free(struct job_config *job);
+/* "scheduler". */
+int scheduler_read(struct config *c, const struct node *map, struct err *err) MUST_CHECK;
+void scheduler_defaults(struct scheduler_config *s);
 
 /* Is it a group of an inventory: a map with "hosts" or "vars"? */
 bool inventory_is_group(const struct node *n);

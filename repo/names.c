@@ -10,20 +10,29 @@
 
 enum { SEGMENT_DIGITS = 24, PACKS_PER_DIR_BITS = 10 };
 
-int label_make(char out[LABEL_SIZE + 1], enum set_kind kind, int64_t now_us, struct err *err)
+int label_of(char out[LABEL_SIZE + 1], enum set_kind kind, int64_t time_us, uint32_t bits)
 {
-    time_t seconds = (time_t)(now_us / 1000000);
-    uint8_t random[3];
+    time_t seconds = (time_t)(time_us / 1000000);
     struct tm tm;
 
-    TRY(crypt_random(random, sizeof random, err));
     if (gmtime_r(&seconds, &tm) == NULL || tm.tm_year + 1900 > 9999 || tm.tm_year + 1900 < 1970)
-        return err_set(err, ERR_FAILED, "the clock says %lld s since 1970, no year of four digits",
-                       (long long)seconds);
-    snprintf(out, LABEL_SIZE + 1, "%04u%02u%02uT%02u%02u%02uZ-%c-%02x%02x%02x",
+        return -1;
+    snprintf(out, LABEL_SIZE + 1, "%04u%02u%02uT%02u%02u%02uZ-%c-%06x",
              (unsigned)(tm.tm_year + 1900) % 10000, (unsigned)(tm.tm_mon + 1) % 100,
              (unsigned)tm.tm_mday % 100, (unsigned)tm.tm_hour % 100, (unsigned)tm.tm_min % 100,
-             (unsigned)tm.tm_sec % 100, (char)kind, random[0], random[1], random[2]);
+             (unsigned)tm.tm_sec % 100, (char)kind, bits & 0xffffff);
+    return 0;
+}
+
+int label_make(char out[LABEL_SIZE + 1], enum set_kind kind, int64_t now_us, struct err *err)
+{
+    uint8_t random[3];
+
+    TRY(crypt_random(random, sizeof random, err));
+    if (label_of(out, kind, now_us,
+                 (uint32_t)random[0] << 16 | (uint32_t)random[1] << 8 | random[2]) != 0)
+        return err_set(err, ERR_FAILED, "the clock says %lld s since 1970, no year of four digits",
+                       (long long)(now_us / 1000000));
     return 0;
 }
 

@@ -24,7 +24,10 @@ enum set_kind {
 /* A new label: UTC second, kind, 24 random bits. */
 int label_make(char out[LABEL_SIZE + 1], enum set_kind kind, int64_t now_us,
                struct err *err) MUST_CHECK;
-bool label_valid(const char *label); /* exactly the form above */
+/* The same with bits that are given. */
+int label_of(char out[LABEL_SIZE + 1], enum set_kind kind, int64_t time_us,
+             uint32_t bits) MUST_CHECK; /* -1: no year of four digits */
+bool label_valid(const char *label);    /* exactly the form above */
 enum set_kind label_kind(const char *label);
 int64_t label_time_us(const char *label); /* the second in it; informative */
 bool cluster_name_valid(

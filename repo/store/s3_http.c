@@ -23,6 +23,7 @@ struct http_pool {
     struct curl_slist *connect_to;
     char *ca_file, *ca_path;
     bool no_verify;
+    unsigned timeout_s;
     const struct stop *stop;
     pthread_mutex_t lock; /* of the two below */
     CURL *idle[HANDLES_MAX];
@@ -151,6 +152,8 @@ static void set_connection(const struct http_pool *p, CURL *h, bool fresh)
     lib->curl_easy_setopt(h, CURLOPT_BUFFERSIZE, 256L << 10);
     lib->curl_easy_setopt(h, CURLOPT_UPLOAD_BUFFERSIZE, 1L << 20);
     lib->curl_easy_setopt(h, CURLOPT_USERAGENT, "pgbr/" PGBR_VERSION);
+    if (p->timeout_s != 0)
+        lib->curl_easy_setopt(h, CURLOPT_TIMEOUT, (long)p->timeout_s);
     if (p->connect_to != NULL)
         lib->curl_easy_setopt(h, CURLOPT_CONNECT_TO, p->connect_to);
 }
@@ -361,6 +364,7 @@ int http_open(struct http_pool **out, const struct http_settings *settings, stru
     p->ca_file = xstrdup(settings->ca_file);
     p->ca_path = xstrdup(settings->ca_path);
     p->no_verify = settings->no_verify;
+    p->timeout_s = settings->timeout_s;
     p->stop = settings->stop;
     pthread_mutex_init(&p->lock, NULL);
     if (settings->connect_to != NULL) {

@@ -20,6 +20,7 @@ struct http_settings {      /* copied */
     const char *connect_to; /* "host:port" to connect to instead of the URL's; or NULL */
     const char *ca_file, *ca_path;
     bool no_verify;
+    unsigned timeout_s;      /* for a whole request; 0: as long as something moves */
     const struct stop *stop; /* kept */
 };
 

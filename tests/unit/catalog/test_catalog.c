@@ -504,7 +504,7 @@ static void a_newer_catalog_is_left_alone(void **state)
     sql("PRAGMA user_version = 99");
     OK(fs_read_file(AT_FDCWD, path, 1 << 20, &before, &err), &err);
     FAILS(catalog_open(&c, path, &err), &err, ERR_UNSUPPORTED);
-    assert_non_null(strstr(err.msg, "was made by a newer pgbr (version 99, this one knows 1)"));
+    assert_non_null(strstr(err.msg, "was made by a newer pgbr (version 99, this one knows "));
     OK(fs_read_file(AT_FDCWD, path, 1 << 20, &after, &err), &err);
     assert_int_equal(before.len, after.len);
     assert_memory_equal(before.p, after.p, before.len);

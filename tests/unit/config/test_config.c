@@ -165,6 +165,10 @@ static void everything_that_is_given_arrives(void **state)
     assert_string_equal(job->cron, "0 1 * * MON-FRI");
     assert_string_equal(job->time_zone, "Europe/Berlin");
     assert_int_equal(job->role, CONFIG_ROLE_REPLICA);
+    assert_int_equal(job->n_words, 3);
+    assert_string_equal(job->words[2], "auto");
+    assert_int_equal(job->retries, 2);
+    assert_true(job->catch_up);
     assert_false(c->has_secret);
 }
 
@@ -294,10 +298,27 @@ static void mistakes_are_named_with_their_place(void **state)
         {REPOS "clusters: {m: }\njobs: {j: {run: backup}}\n",
          "line 3, column 11: job \"j\" has no \"cron\""},
         {REPOS "clusters: {m: }\njobs: {j: {run: backup, cron: '0 1 * *'}}\n",
-         "line 3, column 31: a cron expression has five fields (minute, hour, day, month, day of "
-         "the week), not 4"},
+         "line 3, column 31: a cron expression has five fields (minute, hour, day of the month, "
+         "month, day of the week), not 4"},
         {REPOS "clusters: {m: }\njobs: {j: {run: backup, cron: '0 1 * * ?'}}\n",
-         "line 3, column 31: \"?\" has no place in a cron expression"},
+         "line 3, column 31: cron expression: \"?\" as day of the week: it is 0 to 7, or a name of "
+         "three letters"},
+        {REPOS "clusters: {m: }\njobs: {j: {run: backup, cron: '0 24 * * *'}}\n",
+         "line 3, column 31: cron expression: \"24\" as hour: it is 0 to 23"},
+        {REPOS "clusters: {m: }\njobs: {j: {run: backup, cron: '0 0 31 2 *'}}\n",
+         "line 3, column 31: cron expression: no year has such a day in such a month (like 31 "
+         "February): the job would never run"},
+        {REPOS "clusters: {m: }\njobs: {j: {run: backup, cron: '@reboot'}}\n",
+         "line 3, column 31: cron expression: \"@reboot\" is not one of @hourly, @daily, "
+         "@midnight, "
+         "@weekly, @monthly, @yearly, @annually"},
+        {REPOS "clusters: {m: }\njobs: {j: {run: 'drill --target-time \"x', cron: '@daily'}}\n",
+         "line 3, column 17: \"run\": a quote is opened and not closed"},
+        {REPOS "clusters: {m: }\njobs: {j: {run: backup, cron: '@daily', role: leader}}\n",
+         "line 3, column 47: \"role\" must be \"any\" or \"primary\" or \"replica\" or "
+         "\"prefer-replica\", not \"leader\""},
+        {REPOS "clusters: {m: {patroni: 'host:8008'}}\n",
+         "line 2, column 25: \"patroni\" is a URL: http://host:8008 or https://host:8008"},
         {REPOS "clusters: {m: }\n"
                "jobs: {j: {run: backup, cron: '0 1 * * *', time_zone: 'a b'}}\n",
          "line 3, column 55: \"a b\" is not the name of a time zone (example: Europe/Berlin)"},
