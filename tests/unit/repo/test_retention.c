@@ -42,7 +42,7 @@ struct backups {
     size_t n;
 };
 
-static void label_of(char out[LABEL_SIZE + 1], size_t i, char type)
+static void any_label(char out[LABEL_SIZE + 1], size_t i, char type)
 {
     /* labels say nothing of the order: the first in the table has the greatest */
     snprintf(out, LABEL_SIZE + 1, "20260102T030405Z-%c-%06x", type, (unsigned)(0xff - i));
@@ -56,9 +56,9 @@ static void make(struct backups *b, const struct row *rows, size_t n)
         struct pubinfo *p = &b->pubs[i];
 
         p->type = (enum backup_type)r->type;
-        label_of(p->label, i, r->type);
+        any_label(p->label, i, r->type);
         if (r->base >= 0)
-            label_of(p->base, (size_t)r->base, rows[r->base].type);
+            any_label(p->base, (size_t)r->base, rows[r->base].type);
         p->system_id = r->system;
         p->pg_version = 150004;
         p->stop_us = NOW - r->tenths_ago * DAY / 10;
