@@ -8,7 +8,7 @@
 #include "base/mem.h"
 #include "cli/app.h"
 #include "cli/show.h"
-#include "cli/view.h"
+#include "scheduler/view.h"
 
 /* A catalog that is whole keeps its history of runs; one that is not is moved aside. */
 static int open_catalog(const struct app *app, struct catalog **c, struct err *err)
@@ -38,7 +38,7 @@ static int rebuild_repo(struct app *app, const struct cluster_config *cluster, c
     AUTO(view_free) struct view view = {0};
 
     TRY(view_open(app->config, cluster, name, &repo, err));
-    TRY(view_load(&view, repo, &app->stop, err));
+    TRY(view_load(&view, repo, c, &app->stop, err));
     TRY(view_record(&view, repo, c, true, err));
     if (view.broken != 0)
         app->status = EXIT_WARNINGS;

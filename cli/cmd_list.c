@@ -8,7 +8,7 @@
 #include "cli/run_record.h"
 #include "cli/show_jobs.h"
 #include "cli/show_list.h"
-#include "cli/view.h"
+#include "scheduler/view.h"
 
 struct wanted {
     const char *repo;
@@ -45,7 +45,7 @@ static int list_repo(struct app *app, const struct cluster_config *cluster, cons
 
     TRY(config_repo(app->config, cluster, name, &conf, err));
     TRY(view_open(app->config, cluster, name, &repo, err));
-    TRY(view_load(&view, repo, &app->stop, err));
+    TRY(view_load(&view, repo, NULL, &app->stop, err));
     expiry_forget_gaps(&conf, &view.backups, view.gaps, &view.n_gaps);
     record(app, &view, repo);
     if (view.n_gaps != 0 || view.broken != 0)

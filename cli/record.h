@@ -7,8 +7,6 @@
 #include "repo/manifest.h"
 
 void record_backup(struct app *app, struct repo *repo, const struct pubinfo *pub);
-/* The row of a backup as the catalog has it; strings borrowed from pub, repo and scratch. */
-void record_row(const struct repo *repo, const struct pubinfo *pub, struct catalog_backup *row);
 
 /* What the cross-check of an incremental found: an event, beside what the log says. */
 void record_alarm(struct app *app, struct repo *repo, const char *text);

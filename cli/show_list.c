@@ -129,8 +129,8 @@ static void text_wal(struct buf *out, const struct view *v)
 
 static void text_windows(struct buf *out, const struct view *v)
 {
-    for (size_t i = 0; i < v->n_windows; i++) {
-        const struct window *w = &v->windows[i];
+    for (size_t i = 0; i < v->windows.n; i++) {
+        const struct window *w = &v->windows.items[i];
         char from[40], to[40], a[LSN_TEXT], b[LSN_TEXT];
 
         buf_addf(out, "    one can go back to any moment from %s",
@@ -246,8 +246,8 @@ static void json_wal(struct json *j, const struct view *v)
 static void json_windows(struct json *j, const struct view *v)
 {
     json_open(j, "windows", '[');
-    for (size_t i = 0; i < v->n_windows; i++) {
-        const struct window *w = &v->windows[i];
+    for (size_t i = 0; i < v->windows.n; i++) {
+        const struct window *w = &v->windows.items[i];
 
         json_open(j, NULL, '{');
         json_uint(j, "timeline", w->timeline);

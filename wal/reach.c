@@ -7,6 +7,7 @@
  */
 #include "wal/reach.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "base/log.h"
@@ -402,4 +403,41 @@ int target_reach(const struct wal_map *m, struct repo *r, const struct pubinfo *
     enum miss miss;
 
     return reach_find(m, r, backup, t, stop, reach, &miss, err);
+}
+
+/* ---- all of the way ---- */
+
+static void take_walk(const struct search *s, struct reach_walk *w)
+{
+    const struct way *way = &s->way;
+
+    w->first = way->first;
+    w->last = way->segments > 0 ? way->first + way->segments - 1 : way->first - 1;
+    w->end_lsn = way->end_lsn;
+    w->end = way->end;
+    w->end_segno = way->end_segno;
+    w->later = map_later(way->map, way->line, way->end_segno);
+    w->at_end = reach_at_end(way);
+    w->wrong_turn = reach_wrong_turn(way);
+    w->seen = s->seen;
+    w->whole = way->end_lsn >= s->backup->stop_lsn;
+    snprintf(w->why, sizeof w->why, "%.400s", way->why.msg);
+}
+
+int reach_walk(const struct wal_map *m, struct repo *r, const struct pubinfo *backup,
+               const struct history *line, const struct stop *stop, struct reach_walk *w,
+               struct err *err)
+{
+    struct target never = {
+        .kind = TARGET_TIME, .time_us = INT64_MAX, .line = LINE_NUMBER, .timeline = line->tli};
+    struct reach reach = {0};
+    struct search s = {.map = m, .backup = backup, .t = &never, .r = &reach};
+    enum miss ignored;
+    int rc = find(&s, r, stop, &ignored, err);
+
+    *w = (struct reach_walk){.line = line, .backup = backup};
+    if (rc == 0)
+        take_walk(&s, w);
+    way_finish(&s.way);
+    return rc;
 }

@@ -16,6 +16,26 @@ int reach_find(const struct wal_map *m, struct repo *r, const struct pubinfo *ba
                const struct target *t, const struct stop *stop, struct reach *reach,
                enum miss *miss, struct err *err) MUST_CHECK;
 
+/* All of the way from one backup along a timeline: as far as recovery to a time that nothing is
+ * behind would come. */
+struct reach_walk {
+    const struct history *line;
+    const struct pubinfo *backup;
+    uint64_t first, last; /* segments passed; last < first: none */
+    uint64_t end_lsn;
+    enum way_end end;
+    uint64_t end_segno,
+        later;              /* later: the first stored segment behind the end; UINT64_MAX: none */
+    bool at_end;            /* what is stored on the way is used up */
+    uint32_t wrong_turn;    /* see reach_wrong_turn() */
+    struct times_seen seen; /* from the backup's start LSN on */
+    bool whole;             /* the WAL that the backup needs is there */
+    char why[512];          /* about the end */
+};
+int reach_walk(const struct wal_map *m, struct repo *r, const struct pubinfo *backup,
+               const struct history *line, const struct stop *stop, struct reach_walk *w,
+               struct err *err) MUST_CHECK;
+
 /* What the target of one backup needs to be told about; wal/reach.c fills it, wal/reach_text.c
  * words it. */
 enum { NAMES_KEPT = 6 };

@@ -104,20 +104,62 @@ int target_choose(const struct wal_map *m, struct repo *r, const struct backup_l
 
 /* ---- moments one can go back to ---- */
 
-struct window {
-    uint32_t timeline;
-    char first_backup[LABEL_SIZE + 1]; /* the oldest backup it hangs on */
-    uint64_t start_lsn, end_lsn;       /* consistent from, WAL until */
-    int64_t start_us, end_us; /* stop time of that backup; last commit (or the last time known) */
-};
 /*
- * All windows, oldest first: on the way to the newest timeline, and the rest of timelines that were
- * left (where commits lie behind the point of leaving). Caller frees *out with free(). Goes by the
- * listing and reads only the last segments of each: damage in between is for verify to find.
+ * A time T is reached by --target-time if start_us <= T < end_us, at every moment in between and at
+ * none besides: recovery to a time stops at the first commit or abort that is later, so one must be
+ * stored. The state at the very end is reached without a time, by --target latest along this
+ * timeline. Where nothing was committed behind the backup the two are equal, and only the end of
+ * the backup itself can be reached.
+ */
+struct window {
+    uint64_t system_id;
+    unsigned major;
+    uint32_t timeline; /* the one to recover along */
+    bool aside;        /* only with --target-timeline: this timeline was left for another one */
+    bool open;         /* nothing is missing behind it: WAL archived from now on makes it longer */
+    char first_backup[LABEL_SIZE + 1], last_backup[LABEL_SIZE + 1];
+    uint64_t start_lsn, end_lsn; /* consistent from, WAL until */
+    int64_t start_us, end_us;
+    int64_t last_commit_us; /* of the last commit at end_lsn, in the order of WAL; 0: none in it */
+};
+
+enum hole_kind {
+    HOLE_BEFORE,  /* before the first backup was complete */
+    HOLE_MISSING, /* segments are not stored */
+    HOLE_DAMAGED, /* a segment that cannot be read, or does not continue what was before it */
+    HOLE_ENDS,    /* the WAL ends inside a segment, and what is behind it is not its continuation */
+    HOLE_LEFT, /* the backups in between belong to a timeline that was left, or that is unknown */
+    HOLE_CLUSTER, /* another system identifier or major version begins */
+    HOLE_BACKUP,  /* no time: this backup lacks WAL of its own and cannot be restored */
+};
+/* Times T, from_us <= T < to_us, that are not reached without --target-timeline. */
+struct hole {
+    enum hole_kind kind;
+    uint64_t system_id;
+    uint32_t timeline, segment_size;
+    int64_t from_us, to_us;    /* from 0: all before; both 0: see HOLE_BACKUP */
+    uint64_t from_lsn, to_lsn; /* 0: not known */
+    uint64_t first_segno,
+        last_segno;              /* HOLE_MISSING, HOLE_BACKUP: not stored, inclusive; 0: none */
+    int64_t noticed_us;          /* since when it is known; 0: not (the catalog's to say) */
+    char backup[LABEL_SIZE + 1]; /* HOLE_BACKUP */
+    char why[512];               /* for people */
+};
+
+struct windows {
+    struct window *items; /* oldest first; those aside behind the others */
+    size_t n;
+    struct hole *holes; /* oldest first; HOLE_BACKUP behind the others */
+    size_t n_holes;
+};
+void windows_free(struct windows *w);
+/*
+ * All windows of one system identifier and major version, and what lies between them. Looks at
+ * every segment on the way, each once (see wal/recall.h for how to spare most of that), so what it
+ * says is what a restore finds. *out is empty on failure.
  */
 int windows_find(const struct wal_map *m, struct repo *r, const struct backup_list *backups,
-                 const struct stop *stop, struct window **out, size_t *n,
-                 struct err *err) MUST_CHECK;
+                 const struct stop *stop, struct windows *out, struct err *err) MUST_CHECK;
 
 /* Parses what stands behind --target-xxx options. Time zone: see clock_parse(). ERR_USAGE. */
 int target_parse_lsn(const char *text, struct target *t, struct err *err) MUST_CHECK;

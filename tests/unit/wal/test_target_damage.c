@@ -290,24 +290,6 @@ static void of_very_many_restore_points_each_is_found(void **state)
     wal_make_free(&m);
 }
 
-static void a_window_ends_before_damage_in_the_last_segment(void **state)
-{
-    AUTO(mem_free) struct window *w = NULL;
-    struct row row;
-    struct err err = {0};
-    size_t n;
-    (void)state;
-
-    row_begin(&row);
-    rig_put_all(&row.rig, &row.m);
-    spoil(&row, "00000001000000000000000A");
-    OK(windows_find(rig_map(&row.rig), row.rig.repo, &row.rig.backups, NULL, &w, &n, &err), &err);
-    assert_int_equal(n, 1);
-    assert_int_equal(w[0].end_lsn, segno_lsn(10, RIG_SEGSZ));
-    assert_int_equal(w[0].end_us, NOON + 7 * MINUTE);
-    row_end(&row);
-}
-
 /* ---- a store that fails ---- */
 
 static int ask_through(struct store *store, const struct pubinfo *backup, struct err *err)
@@ -601,7 +583,6 @@ int main(void)
         cmocka_unit_test(wal_that_begins_anew_does_not_continue_what_was),
         cmocka_unit_test(nothing_is_found_behind_a_record_that_is_not_understood),
         cmocka_unit_test(of_very_many_restore_points_each_is_found),
-        cmocka_unit_test(a_window_ends_before_damage_in_the_last_segment),
         cmocka_unit_test(a_store_that_does_not_answer_is_an_error_not_a_gap),
         cmocka_unit_test(a_request_to_stop_is_heard),
         cmocka_unit_test(names_that_do_not_go_with_the_segment_size_are_left_out),

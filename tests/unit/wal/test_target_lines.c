@@ -377,85 +377,6 @@ static void a_history_that_goes_backwards_is_followed_as_the_server_does(void **
     wal_make_free(&three);
 }
 
-/* ---- windows ---- */
-
-static size_t windows(struct rig *r, struct window **out)
-{
-    struct err err = {0};
-    size_t n;
-
-    OK(windows_find(rig_map(r), r->repo, &r->backups, NULL, out, &n, &err), &err);
-    return n;
-}
-
-static void windows_are_those_of_the_newest_timeline_and_of_what_was_left(void **state)
-{
-    AUTO(mem_free) struct window *w = NULL;
-    struct tree t;
-    (void)state;
-
-    tree_whole(&t);
-    assert_int_equal(windows(&t.rig, &w), 3);
-    assert_int_equal(w[0].timeline, 3);
-    assert_string_equal(w[0].first_backup, t.rig.items[0].label);
-    assert_int_equal(w[0].start_lsn, t.rig.items[0].stop_lsn);
-    assert_int_equal(w[0].start_us, NOON);
-    assert_int_equal(w[0].end_lsn, t.three.end);
-    assert_int_equal(w[0].end_us, NOON + 45 * MINUTE);
-    assert_int_equal(w[1].timeline, 1);
-    assert_int_equal(w[1].start_lsn, t.fork[0]);
-    assert_int_equal(w[1].end_us, NOON + 9 * MINUTE);
-    assert_true(w[1].start_us > NOON && w[1].start_us <= NOON + 5 * MINUTE);
-    assert_int_equal(w[2].timeline, 2);
-    assert_int_equal(w[2].start_lsn, t.fork[1]);
-    assert_int_equal(w[2].end_us, NOON + 35 * MINUTE);
-    tree_end(&t);
-}
-
-static void a_gap_splits_a_window(void **state)
-{
-    AUTO(mem_free) struct window *w = NULL;
-    struct rig rig;
-    struct wal_make m;
-    (void)state;
-
-    rig_begin(&rig, 15);
-    rig_make(&m, 15);
-    rig_backup(&rig, &m, NOON);
-    fill(&m, 701, NOON + MINUTE, 4); /* 3 to 6 */
-    rig_backup(&rig, &m, NOON + 10 * MINUTE);
-    fill(&m, 710, NOON + 11 * MINUTE, 6);
-    wal_make_switch(&m);
-    rig_put_range(&rig, &m, 0, 1, 1);
-    rig_put_range(&rig, &m, 3, 5, 1); /* 5 is missing */
-    assert_int_equal(windows(&rig, &w), 2);
-    assert_true(w[0].end_lsn <= segno_lsn(5, RIG_SEGSZ));
-    assert_string_equal(w[0].first_backup, rig.items[0].label);
-    assert_string_equal(w[1].first_backup, rig.items[1].label);
-    assert_int_equal(w[1].start_us, NOON + 10 * MINUTE);
-    assert_true(w[1].end_us > w[1].start_us);
-    rig_end(&rig);
-    wal_make_free(&m);
-}
-
-static void without_backups_there_is_no_window(void **state)
-{
-    struct target latest = {.kind = TARGET_LATEST};
-    AUTO(mem_free) struct window *w = NULL;
-    struct tree t;
-    struct reach r;
-    size_t index;
-    (void)state;
-
-    tree_whole(&t);
-    t.rig.backups.n = 0;
-    assert_int_equal(windows(&t.rig, &w), 0);
-    r = rig_choose(&t.rig, latest, &index);
-    NOT_REACHED(r, "there is no backup");
-    assert_int_equal(index, SIZE_MAX);
-    tree_end(&t);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -469,9 +390,6 @@ int main(void)
         cmocka_unit_test(a_gap_in_the_row_of_histories_hides_what_comes_after),
         cmocka_unit_test(a_damaged_history_stops_the_search_instead_of_leading_to_an_older_state),
         cmocka_unit_test(a_history_that_goes_backwards_is_followed_as_the_server_does),
-        cmocka_unit_test(windows_are_those_of_the_newest_timeline_and_of_what_was_left),
-        cmocka_unit_test(a_gap_splits_a_window),
-        cmocka_unit_test(without_backups_there_is_no_window),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,13 +1,15 @@
 /* view.c - see view.h. */
-#include "cli/view.h"
+#include "scheduler/view.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/log.h"
 #include "base/mem.h"
-#include "cli/record.h"
 #include "postgres/lsn.h"
+
+enum { DRILLS_READ = 50 };
 
 int view_open(const struct config *c, const struct cluster_config *cluster, const char *name,
               struct repo **r, struct err *err)
@@ -65,29 +67,61 @@ static struct backup_list backups_of(const struct view *v, const struct identity
     return some;
 }
 
+/* Nothing leads from one identity to the next: what was open is not, and a hole lies between. */
+static void part(struct windows *w, struct windows *next)
+{
+    struct window *last = &w->items[w->n - 1];
+    struct hole *h = &next->holes[0];
+
+    for (size_t i = 0; i < w->n_holes; i++)
+        if (w->holes[i].kind != HOLE_BACKUP && w->holes[i].to_us == 0)
+            w->holes[i].to_us = next->items[0].start_us;
+    h->kind = HOLE_CLUSTER;
+    h->from_us = last->open ? last->end_us : next->items[0].start_us;
+    snprintf(h->why, sizeof h->why,
+             "system identifier %llu (PostgreSQL %u) begins, whose first backup is %s",
+             (unsigned long long)next->items[0].system_id, next->items[0].major,
+             next->items[0].first_backup);
+    last->open = false;
+}
+
+/* The windows of one identity behind those of the identities before it. */
+static void append(struct view *v, struct windows *more)
+{
+    struct windows *w = &v->windows;
+
+    if (w->n != 0 && more->n != 0 && more->n_holes != 0)
+        part(w, more);
+    w->items = xrealloc(w->items, (w->n + more->n) * sizeof *w->items);
+    w->holes = xrealloc(w->holes, (w->n_holes + more->n_holes) * sizeof *w->holes);
+    if (more->n != 0)
+        memcpy(w->items + w->n, more->items, more->n * sizeof *w->items);
+    if (more->n_holes != 0)
+        memcpy(w->holes + w->n_holes, more->holes, more->n_holes * sizeof *w->holes);
+    w->n += more->n;
+    w->n_holes += more->n_holes;
+    windows_free(more);
+}
+
 static int load_identity(struct view *v, struct repo *r, const struct identity *id,
                          const struct stop *stop, struct err *err)
 {
     AUTO(wal_map_free) struct wal_map *map = NULL;
-    AUTO(mem_free) struct window *found = NULL;
+    struct windows found = {0};
     struct backup_list some;
     uint32_t segment_size = segment_size_of(v, id);
-    size_t n = 0;
     int rc;
 
     TRY(wal_map_load(&map, r, id->system_id, id->major, segment_size, err));
     add_lines(v, map, id, segment_size);
-    if (repo_encrypted(r) && repo_key(r) == NULL)
-        return 0; /* the WAL index is sealed */
+    if (v->sealed)
+        return 0;
     some = backups_of(v, id);
-    rc = windows_find(map, r, &some, stop, &found, &n, err);
+    rc = windows_find(map, r, &some, stop, &found, err);
     free(some.items);
-    TRY(rc);
-    v->windows = xrealloc(v->windows, (v->n_windows + n) * sizeof *v->windows);
-    if (n != 0)
-        memcpy(v->windows + v->n_windows, found, n * sizeof *found);
-    v->n_windows += n;
-    return 0;
+    if (rc == 0)
+        append(v, &found);
+    return rc;
 }
 
 static int load(struct view *v, struct repo *r, const struct stop *stop, struct err *err)
@@ -95,6 +129,7 @@ static int load(struct view *v, struct repo *r, const struct stop *stop, struct 
     size_t n;
     const struct identity *ids = repo_identities(r, &n);
 
+    v->sealed = repo_encrypted(r) && repo_key(r) == NULL; /* so is the WAL index */
     TRY(backups_list(r, &v->backups, broken, v, err));
     TRY(backup_marks(r, &v->marks, &v->n_marks, err));
     for (size_t i = 0; i < n; i++)
@@ -102,13 +137,47 @@ static int load(struct view *v, struct repo *r, const struct stop *stop, struct 
     return wal_find_gaps(r, &v->backups, &v->gaps, &v->n_gaps, err);
 }
 
-int view_load(struct view *v, struct repo *r, const struct stop *stop, struct err *err)
+/* Since when the catalog knows of a gap in what a hole lacks. */
+static void take_noticed(struct hole *h, const struct catalog_wal *known)
 {
+    uint64_t from = segno_lsn(h->first_segno, h->segment_size),
+             to = segno_lsn(h->last_segno + 1, h->segment_size);
+
+    for (size_t i = 0; h->first_segno != 0 && i < known->n_gaps; i++) {
+        const struct catalog_gap *g = &known->gaps[i];
+
+        if (g->system_id == h->system_id && g->timeline == h->timeline && g->start_lsn < to &&
+            g->end_lsn > from && (h->noticed_us == 0 || g->noticed_us < h->noticed_us))
+            h->noticed_us = g->noticed_us;
+    }
+}
+
+static int load_history(struct view *v, const struct repo *r, struct catalog *c, struct err *err)
+{
+    AUTO(catalog_wal_free) struct catalog_wal known = {0};
+    AUTO(catalog_drills_free) struct catalog_drills drills = {0};
+
+    TRY(catalog_get_wal(c, repo_name(r), repo_cluster(r), &known, err));
+    for (size_t i = 0; i < v->windows.n_holes; i++)
+        take_noticed(&v->windows.holes[i], &known);
+    TRY(catalog_get_drills(c, repo_cluster(r), repo_name(r), DRILLS_READ, &drills, err));
+    expected_learn(drills.rows, drills.n, &v->expected);
+    return 0;
+}
+
+int view_load(struct view *v, struct repo *r, struct catalog *c, const struct stop *stop,
+              struct err *err)
+{
+    struct err why = {0};
+
     *v = (struct view){0};
-    if (load(v, r, stop, err) == 0)
-        return 0;
-    view_free(v);
-    return -1;
+    if (load(v, r, stop, err) != 0) {
+        view_free(v);
+        return -1;
+    }
+    if (c != NULL && load_history(v, r, c, &why) != 0)
+        log_warning("the catalog cannot be read: %s", why.msg);
+    return 0;
 }
 
 void view_free(struct view *v)
@@ -117,7 +186,7 @@ void view_free(struct view *v)
     backup_marks_free(&v->marks, v->n_marks);
     free(v->lines);
     free(v->gaps);
-    free(v->windows);
+    windows_free(&v->windows);
     *v = (struct view){0};
 }
 
@@ -129,7 +198,72 @@ const struct backup_mark *view_mark(const struct view *v, const char *label)
     return NULL;
 }
 
+const struct window *view_newest(const struct view *v)
+{
+    const struct window *newest = NULL;
+
+    for (size_t i = 0; i < v->windows.n; i++)
+        if (!v->windows.items[i].aside && v->windows.items[i].open)
+            newest = &v->windows.items[i];
+    return newest;
+}
+
+const struct hole *view_hole(const struct view *v, int64_t time_us)
+{
+    for (size_t i = 0; i < v->windows.n_holes; i++) {
+        const struct hole *h = &v->windows.holes[i];
+
+        if (h->kind != HOLE_BACKUP && time_us >= h->from_us &&
+            (time_us < h->to_us || h->to_us == 0))
+            return h;
+    }
+    return NULL;
+}
+
+int64_t view_expected_us(const struct view *v, bool *sure)
+{
+    const struct window *w = view_newest(v);
+
+    *sure = false;
+    for (size_t i = v->backups.n; w != NULL && i-- > 0;) {
+        const struct pubinfo *b = &v->backups.items[i];
+
+        if (strcmp(b->label, w->last_backup) == 0)
+            return expected_us(&v->expected, b->raw_bytes,
+                               w->end_lsn > b->start_lsn ? w->end_lsn - b->start_lsn : 0, sure);
+    }
+    return 0;
+}
+
 /* ---- into the catalog ---- */
+
+void view_backup_row(const struct repo *repo, const struct pubinfo *pub, struct catalog_backup *row)
+{
+    *row = (struct catalog_backup){
+        .repo = repo_name(repo),
+        .cluster = repo_cluster(repo),
+        .label = pub->label,
+        .type = pub->type == BACKUP_FULL   ? "full"
+                : pub->type == BACKUP_DIFF ? "diff"
+                                           : "incr",
+        .base_label = pub->base[0] != '\0' ? pub->base : NULL,
+        .pg_version = pub->pg_version,
+        .system_id = pub->system_id,
+        .timeline = pub->timeline,
+        .start_lsn = pub->start_lsn,
+        .stop_lsn = pub->stop_lsn,
+        .start_us = pub->start_us,
+        .stop_us = pub->stop_us,
+        .raw_bytes = pub->raw_bytes,
+        .stored_bytes = pub->stored_bytes,
+        .duration_us = pub->stop_us - pub->start_us,
+        .files = pub->files,
+        .checksum_failures = pub->page_errors,
+        .instance = pub->instance,
+        .host = pub->host,
+        .tool_version = pub->tool,
+    };
+}
 
 static int record_backups(const struct view *v, const struct repo *r, struct catalog *c,
                           struct err *err)
@@ -138,7 +272,7 @@ static int record_backups(const struct view *v, const struct repo *r, struct cat
         const struct backup_mark *mark = view_mark(v, v->backups.items[i].label);
         struct catalog_backup row;
 
-        record_row(r, &v->backups.items[i], &row);
+        view_backup_row(r, &v->backups.items[i], &row);
         row.hold = mark != NULL && mark->held ? mark->note : NULL;
         row.manifest_bytes = v->backups.manifest_sizes[i];
         TRY(catalog_put_backup(c, &row, err));

@@ -5,12 +5,13 @@
  * Read from the repository, which is the truth, and written into the catalog, which then knows the
  * same.
  */
-#ifndef PGBR_CLI_VIEW_H
-#define PGBR_CLI_VIEW_H
+#ifndef PGBR_SCHEDULER_VIEW_H
+#define PGBR_SCHEDULER_VIEW_H
 
 #include "catalog/catalog.h"
 #include "config/open.h"
 #include "repo/marks.h"
+#include "wal/expected.h"
 #include "wal/target.h"
 #include "wal/verify.h"
 
@@ -25,8 +26,9 @@ struct view {
     size_t n_lines;
     struct wal_gap *gaps;
     size_t n_gaps;
-    struct window *windows;
-    size_t n_windows;
+    struct windows windows;    /* of all identities, oldest first */
+    struct expected expected;  /* from drills; drills 0: none yet */
+    bool sealed;               /* encrypted and without the key: windows are not known */
     struct backup_mark *marks; /* holds, and backups that are hidden until they are deleted */
     size_t n_marks;
     unsigned broken; /* backups that cannot be read; each was logged */
@@ -35,7 +37,10 @@ struct view {
  */
 int view_open(const struct config *c, const struct cluster_config *cluster, const char *name,
               struct repo **r, struct err *err) MUST_CHECK;
-int view_load(struct view *v, struct repo *r, const struct stop *stop, struct err *err) MUST_CHECK;
+/* c: remembers what was read of WAL, and knows since when gaps are there and how long drills took;
+ * NULL: it cannot be used. */
+int view_load(struct view *v, struct repo *r, struct catalog *c, const struct stop *stop,
+              struct err *err) MUST_CHECK;
 void view_free(struct view *v);
 /* NULL: nothing is said of this backup. */
 const struct backup_mark *view_mark(const struct view *v, const char *label);
@@ -43,5 +48,17 @@ const struct backup_mark *view_mark(const struct view *v, const char *label);
  * there before. */
 int view_record(const struct view *v, const struct repo *r, struct catalog *c, bool anew,
                 struct err *err) MUST_CHECK;
+
+/* The window that the newest WAL lies in, without --target-timeline; NULL: none is open. What was
+ * committed behind its last_commit_us is lost if the server is. */
+const struct window *view_newest(const struct view *v);
+/* The hole that a time falls into; NULL: none. */
+const struct hole *view_hole(const struct view *v, int64_t time_us);
+/* Time expected for bringing the newest backup and all WAL behind it back; 0: not known. */
+int64_t view_expected_us(const struct view *v, bool *sure);
+
+/* The row of a backup as the catalog has it; strings borrowed from pub and repo. */
+void view_backup_row(const struct repo *repo, const struct pubinfo *pub,
+                     struct catalog_backup *row);
 
 #endif
