@@ -38,7 +38,7 @@ static int rebuild_repo(struct app *app, const struct cluster_config *cluster, c
     AUTO(view_free) struct view view = {0};
 
     TRY(view_open(app->config, cluster, name, &repo, err));
-    TRY(view_load(&view, repo, c, &app->stop, err));
+    TRY(view_load(&view, repo, NULL, c, &app->stop, err));
     TRY(view_record(&view, repo, c, true, err));
     if (view.broken != 0)
         app->status = EXIT_WARNINGS;

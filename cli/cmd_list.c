@@ -27,9 +27,8 @@ static int on_option(void *ctx, int code, const char *value, struct err *err)
     return 0;
 }
 
-static void record(struct app *app, const struct view *v, const struct repo *r)
+static void record(struct catalog *c, const struct view *v, const struct repo *r)
 {
-    AUTO(catalog_close) struct catalog *c = app_catalog(app);
     struct err err = {0};
 
     if (c != NULL && view_record(v, r, c, false, &err) != 0)
@@ -42,12 +41,13 @@ static int list_repo(struct app *app, const struct cluster_config *cluster, cons
     AUTO(repo_close) struct repo *repo = NULL;
     AUTO(view_free) struct view view = {0};
     AUTO(repo_config_free) struct repo_config conf = {0};
+    AUTO(catalog_close) struct catalog *catalog = app_catalog(app);
 
     TRY(config_repo(app->config, cluster, name, &conf, err));
     TRY(view_open(app->config, cluster, name, &repo, err));
-    TRY(view_load(&view, repo, NULL, &app->stop, err));
+    TRY(view_load(&view, repo, app->config->state_dir, catalog, &app->stop, err));
     expiry_forget_gaps(&conf, &view.backups, view.gaps, &view.n_gaps);
-    record(app, &view, repo);
+    record(catalog, &view, repo);
     if (view.n_gaps != 0 || view.broken != 0)
         app->status = EXIT_WARNINGS;
     list_show_repo(out, repo, &view);

@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "postgres/lsn.h"
+#include "wal/recall.h"
 
 enum { DRILLS_READ = 50 };
 
@@ -103,10 +104,11 @@ static void append(struct view *v, struct windows *more)
     windows_free(more);
 }
 
-static int load_identity(struct view *v, struct repo *r, const struct identity *id,
-                         const struct stop *stop, struct err *err)
+static int load_identity(struct view *v, struct repo *r, const char *state_dir,
+                         const struct identity *id, const struct stop *stop, struct err *err)
 {
     AUTO(wal_map_free) struct wal_map *map = NULL;
+    AUTO(mem_free) char *heads = NULL;
     struct windows found = {0};
     struct backup_list some;
     uint32_t segment_size = segment_size_of(v, id);
@@ -116,15 +118,22 @@ static int load_identity(struct view *v, struct repo *r, const struct identity *
     add_lines(v, map, id, segment_size);
     if (v->sealed)
         return 0;
+    if (state_dir != NULL) {
+        heads = recall_path(state_dir, map, r);
+        recall_read(heads, map, r);
+    }
     some = backups_of(v, id);
     rc = windows_find(map, r, &some, stop, &found, err);
     free(some.items);
-    if (rc == 0)
-        append(v, &found);
-    return rc;
+    TRY(rc);
+    append(v, &found);
+    if (heads != NULL)
+        recall_write(heads, map, r);
+    return 0;
 }
 
-static int load(struct view *v, struct repo *r, const struct stop *stop, struct err *err)
+static int load(struct view *v, struct repo *r, const char *state_dir, const struct stop *stop,
+                struct err *err)
 {
     size_t n;
     const struct identity *ids = repo_identities(r, &n);
@@ -133,7 +142,7 @@ static int load(struct view *v, struct repo *r, const struct stop *stop, struct 
     TRY(backups_list(r, &v->backups, broken, v, err));
     TRY(backup_marks(r, &v->marks, &v->n_marks, err));
     for (size_t i = 0; i < n; i++)
-        TRY(load_identity(v, r, &ids[i], stop, err));
+        TRY(load_identity(v, r, state_dir, &ids[i], stop, err));
     return wal_find_gaps(r, &v->backups, &v->gaps, &v->n_gaps, err);
 }
 
@@ -165,13 +174,13 @@ static int load_history(struct view *v, const struct repo *r, struct catalog *c,
     return 0;
 }
 
-int view_load(struct view *v, struct repo *r, struct catalog *c, const struct stop *stop,
-              struct err *err)
+int view_load(struct view *v, struct repo *r, const char *state_dir, struct catalog *c,
+              const struct stop *stop, struct err *err)
 {
     struct err why = {0};
 
     *v = (struct view){0};
-    if (load(v, r, stop, err) != 0) {
+    if (load(v, r, state_dir, stop, err) != 0) {
         view_free(v);
         return -1;
     }

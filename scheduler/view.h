@@ -37,10 +37,10 @@ struct view {
  */
 int view_open(const struct config *c, const struct cluster_config *cluster, const char *name,
               struct repo **r, struct err *err) MUST_CHECK;
-/* c: remembers what was read of WAL, and knows since when gaps are there and how long drills took;
- * NULL: it cannot be used. */
-int view_load(struct view *v, struct repo *r, struct catalog *c, const struct stop *stop,
-              struct err *err) MUST_CHECK;
+/* state_dir: where what was read of WAL is remembered; NULL: read all of it. c: knows since when
+ * gaps are there and how long drills took; NULL: it cannot be used. */
+int view_load(struct view *v, struct repo *r, const char *state_dir, struct catalog *c,
+              const struct stop *stop, struct err *err) MUST_CHECK;
 void view_free(struct view *v);
 /* NULL: nothing is said of this backup. */
 const struct backup_mark *view_mark(const struct view *v, const char *label);

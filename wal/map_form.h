@@ -1,7 +1,7 @@
 /*
  * map_form.h - inside of struct wal_map, for those who look for targets in it. Internal to wal/.
  *
- * All segments stored, in order of timeline and position, 40 bytes each; what was read of one is
+ * All segments stored, in order of timeline and position, 48 bytes each; what was read of one is
  * kept with it (wal/segment.h).
  */
 #ifndef PGBR_WAL_MAP_FORM_H
@@ -13,6 +13,8 @@
 struct map_segment {
     uint64_t segno, stored_bytes;
     uint32_t timeline;
+    bool remembered, crossing_remembered; /* wal/recall.h has it */
+    int64_t modified_us;
     struct segment_note *note; /* NULL: not read yet */
 };
 struct map_history {
@@ -33,6 +35,7 @@ struct wal_map {
     size_t n_stretches;
     struct map_history *histories; /* ascending; timeline 1 always */
     size_t n_histories;
+    size_t records_read; /* of wal/recall.h */
 };
 
 /* NULL: not stored. The note may be filled in. */

@@ -40,8 +40,8 @@ static int take_segment(void *ctx, const struct wal_entry *e, struct err *err)
         return 0;
     }
     m->segments = room_for(m->segments, m->n_segments, sizeof *m->segments);
-    m->segments[m->n_segments++] =
-        (struct map_segment){.segno = segno, .stored_bytes = e->size, .timeline = f.tli};
+    m->segments[m->n_segments++] = (struct map_segment){
+        .segno = segno, .stored_bytes = e->size, .timeline = f.tli, .modified_us = e->modified_us};
     return 0;
 }
 
