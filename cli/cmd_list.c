@@ -4,11 +4,10 @@
 
 #include "base/log.h"
 #include "cli/app.h"
-#include "cli/expiry.h"
 #include "cli/run_record.h"
 #include "cli/show_jobs.h"
 #include "cli/show_list.h"
-#include "scheduler/view.h"
+#include "scheduler/policy.h"
 
 struct wanted {
     const char *repo;
@@ -46,7 +45,7 @@ static int list_repo(struct app *app, const struct cluster_config *cluster, cons
     TRY(config_repo(app->config, cluster, name, &conf, err));
     TRY(view_open(app->config, cluster, name, &repo, err));
     TRY(view_load(&view, repo, app->config->state_dir, catalog, &app->stop, err));
-    expiry_forget_gaps(&conf, &view.backups, view.gaps, &view.n_gaps);
+    policy_judge(&conf, &view);
     record(catalog, &view, repo);
     if (view.n_gaps != 0 || view.broken != 0)
         app->status = EXIT_WARNINGS;

@@ -5,11 +5,7 @@
 #include "base/json.h"
 #include "cli/app.h"
 #include "repo/expire.h"
-#include "wal/verify.h"
-
-struct retention_policy expiry_policy(const struct repo_config *conf);
-/* Whether anything may ever go by it. */
-bool expiry_configured(const struct repo_config *conf);
+#include "scheduler/policy.h"
 
 /* Opens with the key where that can be had; deleting needs none. */
 int expiry_open(struct app *app, const struct cluster_config *cluster, const char *name,
@@ -17,11 +13,6 @@ int expiry_open(struct app *app, const struct cluster_config *cluster, const cha
 /* label: see expire_request. What was hidden or deleted is recorded in the catalog. */
 int expiry_run(struct app *app, const struct repo_config *conf, struct repo *r, const char *label,
                bool dry_run, struct expire_made *made, struct err *err) MUST_CHECK;
-
-/* Takes those gaps out that retention itself has made: WAL between old backups that keep only what
- * they need. */
-void expiry_forget_gaps(const struct repo_config *conf, const struct backup_list *backups,
-                        struct wal_gap *gaps, size_t *n);
 
 /* Text, or members of an open JSON object. */
 void expiry_show(const struct expire_made *made, struct repo *r, bool dry_run, struct json *j);

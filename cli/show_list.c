@@ -5,6 +5,7 @@
 
 #include "base/clock.h"
 #include "cli/show.h"
+#include "cli/show_windows.h"
 #include "postgres/lsn.h"
 
 enum { PAGES_SHOWN = 10 };
@@ -127,27 +128,7 @@ static void text_wal(struct buf *out, const struct view *v)
     }
 }
 
-static void text_windows(struct buf *out, const struct view *v)
-{
-    for (size_t i = 0; i < v->windows.n; i++) {
-        const struct window *w = &v->windows.items[i];
-        char from[40], to[40], a[LSN_TEXT], b[LSN_TEXT];
-
-        buf_addf(out, "    one can go back to any moment from %s",
-                 clock_format_utc(w->start_us, from));
-        buf_addf(out, " to %s (timeline %u, %s to %s)\n", clock_format_utc(w->end_us, to),
-                 w->timeline, lsn_format(w->start_lsn, a), lsn_format(w->end_lsn, b));
-    }
-}
-
 /* ---- JSON ---- */
-
-static void json_lsn(struct json *j, const char *key, uint64_t lsn)
-{
-    char text[LSN_TEXT];
-
-    json_text(j, key, lsn_format(lsn, text));
-}
 
 static void json_damage(struct json *j, struct repo *r, const struct pubinfo *p)
 {
@@ -243,24 +224,6 @@ static void json_wal(struct json *j, const struct view *v)
     json_close(j, ']');
 }
 
-static void json_windows(struct json *j, const struct view *v)
-{
-    json_open(j, "windows", '[');
-    for (size_t i = 0; i < v->windows.n; i++) {
-        const struct window *w = &v->windows.items[i];
-
-        json_open(j, NULL, '{');
-        json_uint(j, "timeline", w->timeline);
-        json_text(j, "backup", w->first_backup);
-        json_time(j, "from", w->start_us);
-        json_time(j, "to", w->end_us);
-        json_lsn(j, "from_lsn", w->start_lsn);
-        json_lsn(j, "to_lsn", w->end_lsn);
-        json_close(j, '}');
-    }
-    json_close(j, ']');
-}
-
 /* ---- both ---- */
 
 void list_begin_out(struct list_out *o, bool json)
@@ -293,7 +256,7 @@ void list_show_repo(struct list_out *o, struct repo *r, const struct view *v)
                  repo_encrypted(r) ? "encrypted" : "not encrypted");
         text_backups(&o->text, r, v);
         text_wal(&o->text, v);
-        text_windows(&o->text, v);
+        windows_text(&o->text, v);
         return;
     }
     json_open(&o->j, NULL, '{');
@@ -302,7 +265,7 @@ void list_show_repo(struct list_out *o, struct repo *r, const struct view *v)
     json_bool(&o->j, "encrypted", repo_encrypted(r));
     json_backups(&o->j, r, v);
     json_wal(&o->j, v);
-    json_windows(&o->j, v);
+    windows_json(&o->j, v);
     json_close(&o->j, '}');
 }
 

@@ -25,6 +25,7 @@ static const struct field cluster_fields[] = {
     {"instance", FIELD_TEXT, AT(instance), 0, 0, NULL, NULL},
     {"repos", FIELD_ELSEWHERE, 0, 0, 0, NULL, NULL},
     {"repo", FIELD_ELSEWHERE, 0, 0, 0, NULL, NULL},
+    {"watch", FIELD_ELSEWHERE, 0, 0, 0, NULL, NULL},
     {"compress_level", FIELD_INT, AT(compress_level), -50, 22, NULL, NULL},
     {"workers", FIELD_UNSIGNED, AT(workers), 1, 64, NULL, NULL},
     {"rate_limit", FIELD_SIZE, AT(rate_limit), 0, INT64_MAX, NULL, NULL},
@@ -74,6 +75,7 @@ struct cluster_config *cluster_add(struct config *c, const char *name, const str
         .archive_get_timeout_ms = 5 * 60 * 1000,
         .archive_push_ahead = CONFIG_UNSET,
         .archive_get_ahead = CONFIG_UNSET,
+        .watch = c->watch,
         .place = place_of(at),
     };
     return cluster;
@@ -145,6 +147,8 @@ static int cluster_read(struct config *c, const struct node_entry *e, struct err
         return 0;
     snprintf(where, sizeof where, "cluster \"%s\"", cluster->name);
     TRY(fields_read(c, map, where, cluster_fields, LENGTH(cluster_fields), cluster, err));
+    if (node_get(map, "watch") != NULL)
+        TRY(watch_read(c, node_get(map, "watch"), where, &cluster->watch, err));
     if (cluster->compress_level == 0)
         return fail_here(node_get(map, "compress_level"), err,
                          "\"compress_level\" must be 1 to 22, or -1 to -50 for more speed");

@@ -108,6 +108,17 @@ struct cluster_member {
     unsigned port;
 };
 
+/* From when on something counts as wrong; see pgbr.yml(5), "watch". */
+struct watch_config {
+    int64_t
+        backup_max_age_ms;    /* of the newest backup; 0: by the jobs, or full_interval and a day */
+    int64_t drill_max_age_ms; /* of the last drill that passed; 0: not watched */
+    int64_t verify_max_age_ms; /* of the last verification; 0: not watched */
+    int64_t commit_max_age_ms; /* WAL that the server has written and no repository has: 1 h */
+    int64_t hold_notice_ms;    /* before a hold ends: 3 d */
+    int64_t disk_notice_ms;    /* before pg_wal is full, and it is not a warning any more: 1 d */
+};
+
 struct cluster_config {
     char *name;
     char *instance; /* which server this host is: "pg-test-1"; NULL: unknown */
@@ -133,6 +144,7 @@ struct cluster_config {
     /* Segments handled beyond the one asked for; 0: none. CONFIG_UNSET, the default:
      * CONFIG_AHEAD for repositories over a network, none for local ones. */
     int archive_push_ahead, archive_get_ahead;
+    struct watch_config watch;
     struct cluster_member *members; /* from an inventory */
     size_t n_members;
     struct config_place place;
@@ -180,6 +192,7 @@ struct config {
     size_t n_jobs;
     struct scheduler_config scheduler;
     const struct stop *stop; /* set by the program: what waits for a server gives up; or NULL */
+    struct watch_config watch; /* for clusters that say nothing */
     struct config_note *notes;
     size_t n_notes;
     bool has_secret; /* a secret stands in the file itself */

@@ -39,6 +39,7 @@ static const struct field top_fields[] = {
     {"clusters", FIELD_ELSEWHERE, 0, 0, 0, NULL, NULL},
     {"jobs", FIELD_ELSEWHERE, 0, 0, 0, NULL, NULL},
     {"scheduler", FIELD_ELSEWHERE, 0, 0, 0, NULL, NULL},
+    {"watch", FIELD_ELSEWHERE, 0, 0, 0, NULL, NULL},
     {"all", FIELD_ELSEWHERE, 0, 0, 0, NULL, NULL},
 };
 
@@ -122,6 +123,8 @@ static int read_root(struct config *c, const struct node *root, struct err *err)
     if (log != NULL)
         TRY(fields_read(c, log, "\"log\"", log_fields, LENGTH(log_fields), c, err));
     TRY(read_repos(c, root, err));
+    if (node_get(root, "watch") != NULL) /* before the clusters, which begin with it */
+        TRY(watch_read(c, node_get(root, "watch"), "\"watch\"", &c->watch, err));
     if (clusters != NULL) /* before the inventories: what is said here counts */
         TRY(clusters_read(c, clusters, err));
     TRY(read_inventories(c, root, err));
@@ -142,6 +145,7 @@ int config_parse(const char *text, size_t len, const char *name, struct config *
     c->state_dir = xstrdup("/var/lib/pgbr");
     c->log_level = LOG_INFO;
     scheduler_defaults(&c->scheduler);
+    c->watch = watch_defaults;
     if (document_read(text, len, &doc, err) != 0 || read_root(c, document_root(doc), err) != 0)
         return err_set(err, err->code, "\"%s\" %s", units_printable(name, shown), err->msg);
     *out = TAKE(c);

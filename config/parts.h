@@ -22,6 +22,11 @@ struct cluster_config *cluster_add(struct config *c, const char *name, const str
 int clusters_finish(struct config *c, struct err *err) MUST_CHECK;
 void cluster_config_free(struct cluster_config *c);
 
+/* "watch", of all clusters or one; what is not given stays as it is. */
+extern const struct watch_config watch_defaults;
+int watch_read(struct config *c, const struct node *map, const char *where,
+               struct watch_config *out, struct err *err) MUST_CHECK;
+
 /* "jobs": after the clusters. */
 int jobs_read(struct config *c, const struct node *map, struct err *err) MUST_CHECK;
 void job_config_free(struct job_config *job);

@@ -245,12 +245,17 @@ static int describe(const struct restore_request *q, struct restore_plan *plan, 
     return check_space(plan, err);
 }
 
-int restore_prepare(const struct restore_request *q, struct restore_plan *plan, struct err *err)
+int restore_choose(const struct restore_request *q, struct restore_plan *plan, struct err *err)
 {
     *plan = (struct restore_plan){.job = xcalloc(1, sizeof *plan->job)};
     TRY(check_request(q, err));
     TRY(config_open_repos(q->config, q->cluster, q->repo, REPO_OPEN_FULL, &plan->job->repos, err));
-    TRY(plan_choose(q, plan, err));
+    return plan_choose(q, plan, err);
+}
+
+int restore_prepare(const struct restore_request *q, struct restore_plan *plan, struct err *err)
+{
+    TRY(restore_choose(q, plan, err));
     TRY(find_data_dir(q, plan, err));
     TRY(look_at_place(q, plan, err));
     return describe(q, plan, err);

@@ -58,6 +58,10 @@ struct restore_plan {
 };
 void restore_plan_free(struct restore_plan *p);
 
+/* Only which backup of which repository reaches the target, and how: repo, label, backup, target
+ * and reach of the plan. What restore_prepare() begins with. */
+int restore_choose(const struct restore_request *q, struct restore_plan *plan,
+                   struct err *err) MUST_CHECK;
 /* Resolves the target and the backup, checks WAL coverage and the directory; touches nothing.
  * ERR_FAILED and friends when the target cannot be reached: the message has the nearest reachable
  * moments. */

@@ -20,9 +20,8 @@ const char *finding_level_name(enum finding_level level); /* "ok", "warning", "f
 
 struct finding {
     enum finding_level level;
-    /* What it is about, one of: "repository", "backups", "backup age", "WAL", "windows",
-     * "archiver", "WAL to archive", "disk of pg_wal", "hold", "verify", "drill", "job", "server".
-     * Static text. */
+    /* What it is about: "repository", "backups", "WAL", "windows", "hold", "archiver", "WAL to
+     * archive", "disk of pg_wal", "verify", "drill", "job", "catalog". Static text. */
     const char *kind;
     const char *cluster, *repo; /* borrowed from the request; repo NULL: not of one alone */
     char *text, *todo;          /* one line each; todo NULL: nothing to do */
@@ -49,6 +48,7 @@ struct findings_request {
     struct catalog *catalog;           /* runs, drills, verifications; NULL: cannot be used */
     const struct server_state *server; /* NULL: not asked */
     const struct pg_wal_state *pg_wal; /* NULL: not on this host */
+    bool archiving_proved;             /* WAL was seen to arrive a moment ago */
     int64_t now_us;
 };
 /* Replaces *out, which must be initialised with zeros. What the catalog cannot tell is a finding.

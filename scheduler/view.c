@@ -10,7 +10,7 @@
 #include "postgres/lsn.h"
 #include "wal/recall.h"
 
-enum { DRILLS_READ = 50 };
+enum { DRILLS_READ = 50, SEGMENT_HEADER = 40 };
 
 int view_open(const struct config *c, const struct cluster_config *cluster, const char *name,
               struct repo **r, struct err *err)
@@ -32,6 +32,7 @@ static void broken(void *ctx, const char *label, const struct err *why)
     struct view *v = ctx;
 
     log_warning("backup %s cannot be read: %s", label, why->msg);
+    snprintf(v->broken_why, sizeof v->broken_why, "%s: %.400s", label, why->msg);
     v->broken++;
 }
 
@@ -227,6 +228,27 @@ const struct hole *view_hole(const struct view *v, int64_t time_us)
             return h;
     }
     return NULL;
+}
+
+void view_exposure(const struct view *v, const struct server_state *server, struct exposure *out)
+{
+    const struct window *w = view_newest(v);
+
+    *out = (struct exposure){.recoverable = w != NULL};
+    if (w == NULL)
+        return;
+    out->commit_us = w->last_commit_us;
+    out->lsn = w->end_lsn;
+    if (server == NULL || server->system_id != w->system_id || server->wal_lsn == 0)
+        return;
+    out->asked = true;
+    /* A segment begins with a header, which is no WAL that somebody wrote. */
+    if (server->wal_lsn > w->end_lsn + SEGMENT_HEADER)
+        out->bytes = server->wal_lsn - w->end_lsn;
+    out->nothing = out->bytes == 0 || (server->last_commit_us != 0 && w->last_commit_us != 0 &&
+                                       server->last_commit_us <= w->last_commit_us);
+    if (!out->nothing)
+        out->since_us = w->last_commit_us;
 }
 
 int64_t view_expected_us(const struct view *v, bool *sure)

@@ -11,6 +11,7 @@
 #include "catalog/catalog.h"
 #include "config/open.h"
 #include "repo/marks.h"
+#include "scheduler/server_state.h"
 #include "wal/expected.h"
 #include "wal/target.h"
 #include "wal/verify.h"
@@ -31,7 +32,8 @@ struct view {
     bool sealed;               /* encrypted and without the key: windows are not known */
     struct backup_mark *marks; /* holds, and backups that are hidden until they are deleted */
     size_t n_marks;
-    unsigned broken; /* backups that cannot be read; each was logged */
+    unsigned broken;      /* backups that cannot be read; each was logged */
+    char broken_why[512]; /* of the last of them, with its label */
 };
 /* Opens a repository with its key where that can be had; without it (logged) windows are not known.
  */
@@ -54,6 +56,19 @@ int view_record(const struct view *v, const struct repo *r, struct catalog *c, b
 const struct window *view_newest(const struct view *v);
 /* The hole that a time falls into; NULL: none. */
 const struct hole *view_hole(const struct view *v, int64_t time_us);
+/* What would be lost if the server were lost now. */
+struct exposure {
+    bool recoverable; /* there is an open window; else nothing more is known */
+    int64_t
+        commit_us;    /* the last commit that can be had back; 0: there was none since the backup */
+    uint64_t lsn;     /* WAL until */
+    bool asked;       /* the server said what it has written since: the rest is known */
+    bool nothing;     /* and it has committed nothing */
+    uint64_t bytes;   /* WAL written since */
+    int64_t since_us; /* what would be lost was committed later than this; 0: there is none */
+};
+/* server: NULL: it cannot be asked. */
+void view_exposure(const struct view *v, const struct server_state *server, struct exposure *out);
 /* Time expected for bringing the newest backup and all WAL behind it back; 0: not known. */
 int64_t view_expected_us(const struct view *v, bool *sure);
 

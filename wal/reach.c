@@ -137,6 +137,8 @@ static void settle_way(struct search *s)
 {
     s->r->first_segno = s->way.first;
     s->r->last_segno = s->way.segments > 0 ? s->way.segno : s->way.first;
+    s->r->first_tli = map_file_tli(s->map, s->way.line, s->r->first_segno);
+    s->r->last_tli = map_file_tli(s->map, s->way.line, s->r->last_segno);
     s->r->wal_bytes = s->way.bytes;
 }
 
@@ -301,6 +303,8 @@ static int immediate(struct search *s, enum miss *miss, struct err *err)
                            .end_lsn = s->backup->stop_lsn,
                            .first_segno = s->r->first_segno,
                            .last_segno = s->r->last_segno,
+                           .first_tli = s->r->first_tli,
+                           .last_tli = s->r->last_tli,
                            .wal_bytes = s->r->wal_bytes};
     s->r->last_commit_us = scan.seen.commit_us != 0 ? scan.seen.commit_us : s->seen.commit_us;
     *miss = MISS_NONE;

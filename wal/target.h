@@ -71,6 +71,7 @@ struct reach {
                           target may lie on an ancestor of it */
     uint64_t end_lsn;  /* recovery stops here: end of the last record replayed, as far as known */
     uint64_t first_segno, last_segno; /* segments that will be asked for */
+    uint32_t first_tli, last_tli;     /* of the names of their files */
     uint64_t wal_bytes;               /* stored bytes of them */
     int64_t last_commit_us;           /* last commit that will be there; 0: none in this WAL */
     uint32_t stop_xid;                /* xid of the record it stops at (before or after); 0: none */
@@ -141,6 +142,7 @@ struct hole {
     uint64_t from_lsn, to_lsn; /* 0: not known */
     uint64_t first_segno,
         last_segno;              /* HOLE_MISSING, HOLE_BACKUP: not stored, inclusive; 0: none */
+    bool expired;                /* its WAL went by retention (scheduler/policy.h says so) */
     int64_t noticed_us;          /* since when it is known; 0: not (the catalog's to say) */
     char backup[LABEL_SIZE + 1]; /* HOLE_BACKUP */
     char why[512];               /* for people */

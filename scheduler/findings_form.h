@@ -1,0 +1,31 @@
+/* findings_form.h - what the parts of findings.c share. */
+#ifndef PGBR_SCHEDULER_FINDINGS_FORM_H
+#define PGBR_SCHEDULER_FINDINGS_FORM_H
+
+#include "scheduler/findings.h"
+
+struct collecting {
+    const struct findings_request *q;
+    struct findings *out;
+};
+/* kind and repo must stay; todo is copied, may be NULL. */
+void finding_add(struct collecting *c, enum finding_level level, const char *kind, const char *repo,
+                 const char *todo, const char *fmt, ...) PRINTF_LIKE(6, 7);
+
+void findings_of_repos(struct collecting *c);
+void findings_of_server(struct collecting *c);
+void findings_of_history(struct collecting *c);
+
+/*
+ * How old the newest backup may be: as configured; else half as much again as the longest pause
+ * between two runs of the backup job that runs most often, and an hour at least; else, without such
+ * a job, full_interval and a day.
+ */
+int64_t findings_backup_age_us(const struct config *c, const struct cluster_config *cluster,
+                               int64_t now_us);
+
+/* Free space: failed below need bytes, a warning below ten times that or a twentieth of the whole.
+ */
+enum finding_level findings_space(uint64_t free_bytes, uint64_t total_bytes, uint64_t need);
+
+#endif
