@@ -2,8 +2,8 @@
  * check.h - the parts of "pgbr check", and how each says what it found.
  *
  * A part never fails as a whole: whatever goes wrong is one of its findings, and the next part is
- * tried. Parts run in the order host, server, repositories, archiving; a later one uses what an
- * earlier one learned and leaves out what cannot be tried without it.
+ * tried. Parts run in the order host, server, repositories, archiving, findings; a later one uses
+ * what an earlier one learned and leaves out what cannot be tried without it.
  */
 #ifndef PGBR_CLI_CHECK_H
 #define PGBR_CLI_CHECK_H
@@ -11,6 +11,7 @@
 #include "base/json.h"
 #include "cli/app.h"
 #include "postgres/facts.h"
+#include "repo/manifest.h"
 
 enum check_state { CHECK_OK, CHECK_WARNING, CHECK_FAILED, CHECK_STATES };
 
@@ -28,6 +29,7 @@ struct check {
     struct pg *primary;       /* of a standby; NULL: cannot be reached */
     struct pg_facts facts;    /* when has_facts */
     bool has_facts, archives; /* archives: the settings let WAL reach pgbr */
+    bool proved;              /* WAL was seen to arrive: by the archiving part */
     /* by the repository part */
     struct open_repos repos;
 };
@@ -41,8 +43,9 @@ void check_say(struct check *k, enum check_state state, const char *subject, con
 
 void check_host(struct check *k);         /* configuration, user, directories, catalog */
 void check_server(struct check *k);       /* connection, settings, rights, primary, clock */
-void check_repositories(struct check *k); /* key, store, clock, disk, identity, backups, gaps */
-void check_archiving(struct check *k);    /* round trip, archiver, what waits in pg_wal */
+void check_repositories(struct check *k); /* key, store, clock, disk, identity */
+void check_archiving(struct check *k);    /* round trip */
+void check_findings(struct check *k);     /* backups, WAL, archiver, pg_wal, holds, drills, jobs */
 
 /* ---- judgements, pure ---- */
 
@@ -54,16 +57,11 @@ struct archive_words {
 void archive_words_read(const char *command, struct archive_words *out);
 void archive_words_free(struct archive_words *w);
 
-/* Free space: failed below need bytes, a warning below ten times that or a twentieth of the whole.
- */
-enum check_state check_space(uint64_t free_bytes, uint64_t total_bytes, uint64_t need);
-
-/* Seconds until free_bytes are used up when waiting_bytes came together in age_s seconds; 0: cannot
- * be said. */
-uint64_t check_forecast(uint64_t waiting_bytes, uint64_t age_s, uint64_t free_bytes);
-
-/* "63.4 GB of 250 GB free" of the file system that holds path, judged by check_space(). */
+/* "63.4 GB of 250 GB free" of the file system that holds path, judged by findings_space(). */
 void check_disk(struct check *k, const char *subject, const char *repo, const char *path,
                 uint64_t need);
+/* Another full backup like the newest one should find room. */
+void check_room(struct check *k, const char *repo, const char *path,
+                const struct backup_list *backups);
 
 #endif

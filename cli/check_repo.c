@@ -15,11 +15,8 @@
 
 enum {
     DISK_NEEDS = 64 << 20, /* bytes: two packs; less and nothing more can be stored */
-    GAPS_SHOWN = 5,
     STORE_CLOCK_S = 60,
-    BACKUP_DAYS = 8, /* a weekly backup that is a day late */
 };
-#define DAY_US INT64_C(86400000000)
 
 /* ---- where it is ---- */
 
@@ -98,24 +95,6 @@ static void same_file_system(struct check *k, const char *name, const char *path
     if ((ours.st_mode & 077) != 0)
         check_say(k, CHECK_WARNING, "place", name, "chmod 700",
                   "others than its owner may enter \"%s\"", path);
-}
-
-/* Another full backup like the newest one should find room. */
-static void space(struct check *k, const char *name, const char *path,
-                  const struct backup_list *backups)
-{
-    char left[24], size[24];
-    struct statvfs fs;
-    uint64_t available;
-
-    check_disk(k, "disk", name, path, DISK_NEEDS);
-    if (backups->n == 0 || statvfs(path, &fs) != 0)
-        return;
-    available = (uint64_t)fs.f_bavail * fs.f_frsize;
-    if (available < backups->items[backups->n - 1].stored_bytes)
-        check_say(k, CHECK_WARNING, "disk", name, "make room before the next backup",
-                  "%s are free, the newest backup took %s", format_bytes(available, left),
-                  format_bytes(backups->items[backups->n - 1].stored_bytes, size));
 }
 
 /* What a store does not keep, and what can be done about it. */
@@ -199,85 +178,6 @@ static void identity(struct check *k, const char *name, const struct repo *r)
                   k->facts.system_id, k->facts.version->major);
 }
 
-struct reader {
-    struct check *check;
-    const char *name;
-};
-
-static void broken(void *ctx, const char *label, const struct err *why)
-{
-    const struct reader *r = ctx;
-
-    check_say(r->check, CHECK_FAILED, "backups", r->name,
-              "\"pgbr verify\" tells what else is damaged", "%s cannot be read: %s", label,
-              why->msg);
-}
-
-/* The newest backup of the cluster as it is now; NULL: none. */
-static const struct pubinfo *newest(const struct check *k, const struct backup_list *backups)
-{
-    for (size_t i = backups->n; i-- > 0;)
-        if (!k->has_facts || backups->items[i].system_id == k->facts.system_id)
-            return &backups->items[i];
-    return NULL;
-}
-
-static void recent(struct check *k, const char *name, const struct backup_list *backups)
-{
-    const struct pubinfo *last = newest(k, backups);
-    char when[40], age[40];
-    bool old;
-
-    if (last == NULL) {
-        check_say(k, CHECK_WARNING, "backups", name, "take one: \"pgbr backup\"",
-                  backups->n == 0 ? "there is none"
-                                  : "there is none of the cluster with its present identifier");
-        return;
-    }
-    old = clock_now_us() - last->stop_us > BACKUP_DAYS * DAY_US;
-    check_say(k, old ? CHECK_WARNING : CHECK_OK, "backups", name,
-              old ? "look why no backup was taken" : NULL,
-              "%zu, the newest %s, finished %s, %s ago", backups->n, last->label,
-              clock_format_utc(last->stop_us / 1000000 * 1000000, when),
-              clock_format_duration(MAX_OF(clock_now_us() - last->stop_us, 0), age));
-}
-
-static void say_gap(struct check *k, const char *name, const struct wal_gap *g)
-{
-    char first[WAL_SEGMENT_NAME], last[WAL_SEGMENT_NAME];
-    bool vital = g->label[0] != '\0';
-
-    wal_segment_name(g->timeline, g->first_segno, g->segment_size, first);
-    wal_segment_name(g->timeline, g->last_segno, g->segment_size, last);
-    check_say(k, vital ? CHECK_FAILED : CHECK_WARNING, "WAL", name,
-              vital ? "take a new backup; look whether another repository or a pg_wal has it"
-                    : "take a new backup: recovery from an older one stops before the gap",
-              vital ? "%s to %s missing, without which backup %s cannot be restored"
-                    : "%s to %s missing%s",
-              first, last, g->label);
-}
-
-static void wal(struct check *k, const char *name, struct repo *r,
-                const struct backup_list *backups, const struct repo_config *conf)
-{
-    AUTO(mem_free) struct wal_gap *gaps = NULL;
-    struct err err = {0};
-    size_t n = 0;
-
-    if (wal_find_gaps(r, backups, &gaps, &n, &err) != 0) {
-        check_say(k, CHECK_FAILED, "WAL", name, NULL, "%s", err.msg);
-        return;
-    }
-    expiry_forget_gaps(conf, backups, gaps, &n);
-    for (size_t i = 0; i < n && i < GAPS_SHOWN; i++)
-        say_gap(k, name, &gaps[i]);
-    if (n > GAPS_SHOWN)
-        check_say(k, CHECK_WARNING, "WAL", name, "\"pgbr list\" shows them", "%zu more gaps",
-                  n - GAPS_SHOWN);
-    if (n == 0 && backups->n != 0)
-        check_say(k, CHECK_OK, "WAL", name, NULL, "without a gap since the first backup");
-}
-
 /* ---- all of it ---- */
 
 static const char *todo_of(const struct repo_config *conf, enum err_code code)
@@ -310,8 +210,6 @@ static void could_not_open(struct check *k, const struct open_repo *o,
 static void repository(struct check *k, struct open_repo *o)
 {
     AUTO(repo_config_free) struct repo_config conf = {0};
-    AUTO(backups_free) struct backup_list backups = {0};
-    struct reader reader = {k, o->name};
     struct err err = {0};
 
     if (config_repo(k->app->config, k->cluster, o->name, &conf, &err) != 0 || o->repo == NULL) {
@@ -326,17 +224,12 @@ static void repository(struct check *k, struct open_repo *o)
     key_slots(k, o->name, o->repo);
     store(k, o->name, o->repo);
     identity(k, o->name, o->repo);
-    if (backups_list(o->repo, &backups, broken, &reader, &err) != 0)
-        check_say(k, CHECK_FAILED, "backups", o->name, NULL, "%s", err.msg);
-    else
-        recent(k, o->name, &backups);
-    wal(k, o->name, o->repo, &backups, &conf);
     secrets(k, o->name, &conf);
     retention(k, o->name, &conf);
     if (conf.type != CONFIG_REPO_POSIX)
         return;
     same_file_system(k, o->name, conf.path);
-    space(k, o->name, conf.path, &backups);
+    check_disk(k, "disk", o->name, conf.path, DISK_NEEDS);
 }
 
 void check_repositories(struct check *k)

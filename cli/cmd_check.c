@@ -8,6 +8,7 @@
 #include "base/mem.h"
 #include "cli/check.h"
 #include "postgres/conn.h"
+#include "scheduler/findings.h"
 
 static const char *const state_names[CHECK_STATES] = {"ok", "warning", "failed"};
 
@@ -74,23 +75,10 @@ void check_say(struct check *k, enum check_state state, const char *subject, con
 
 /* ---- space ---- */
 
-enum check_state check_space(uint64_t free_bytes, uint64_t total_bytes, uint64_t need)
-{
-    if (free_bytes < need)
-        return CHECK_FAILED;
-    return free_bytes / 10 < need || free_bytes < total_bytes / 20 ? CHECK_WARNING : CHECK_OK;
-}
-
-uint64_t check_forecast(uint64_t waiting_bytes, uint64_t age_s, uint64_t free_bytes)
-{
-    double rate = age_s != 0 ? (double)waiting_bytes / (double)age_s : 0;
-
-    return rate >= 1 ? (uint64_t)((double)free_bytes / rate) : 0;
-}
-
 void check_disk(struct check *k, const char *subject, const char *repo, const char *path,
                 uint64_t need)
 {
+    static const enum check_state states[FINDING_LEVELS] = {CHECK_OK, CHECK_WARNING, CHECK_FAILED};
     enum check_state state;
     char left[24], whole[24];
     struct statvfs fs;
@@ -100,12 +88,28 @@ void check_disk(struct check *k, const char *subject, const char *repo, const ch
                   path);
         return;
     }
-    state =
-        check_space((uint64_t)fs.f_bavail * fs.f_frsize, (uint64_t)fs.f_blocks * fs.f_frsize, need);
+    state = states[findings_space((uint64_t)fs.f_bavail * fs.f_frsize,
+                                  (uint64_t)fs.f_blocks * fs.f_frsize, need)];
     check_say(k, state, subject, repo, state == CHECK_OK ? NULL : "make room, or add some",
               "%s of %s free where \"%s\" is",
               format_bytes((uint64_t)fs.f_bavail * fs.f_frsize, left),
               format_bytes((uint64_t)fs.f_blocks * fs.f_frsize, whole), path);
+}
+
+void check_room(struct check *k, const char *repo, const char *path,
+                const struct backup_list *backups)
+{
+    char left[24], size[24];
+    struct statvfs fs;
+    uint64_t available;
+
+    if (backups->n == 0 || statvfs(path, &fs) != 0)
+        return;
+    available = (uint64_t)fs.f_bavail * fs.f_frsize;
+    if (available < backups->items[backups->n - 1].stored_bytes)
+        check_say(k, CHECK_WARNING, "disk", repo, "make room before the next backup",
+                  "%s are free, the newest backup took %s", format_bytes(available, left),
+                  format_bytes(backups->items[backups->n - 1].stored_bytes, size));
 }
 
 /* ---- doing ---- */
@@ -122,7 +126,7 @@ static void check_free(struct check *k)
 static int check_all(struct check *k, struct err *err)
 {
     static void (*const parts[])(struct check *) = {check_host, check_server, check_repositories,
-                                                    check_archiving};
+                                                    check_archiving, check_findings};
 
     for (size_t i = 0; i < LENGTH(parts); i++) {
         parts[i](k);

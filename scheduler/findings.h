@@ -55,4 +55,8 @@ struct findings_request {
  */
 void findings_collect(const struct findings_request *q, struct findings *out);
 
+/* Free space: failed below need bytes, a warning below ten times that or a twentieth of the whole.
+ */
+enum finding_level findings_space(uint64_t free_bytes, uint64_t total_bytes, uint64_t need);
+
 #endif

@@ -24,8 +24,4 @@ void findings_of_history(struct collecting *c);
 int64_t findings_backup_age_us(const struct config *c, const struct cluster_config *cluster,
                                int64_t now_us);
 
-/* Free space: failed below need bytes, a warning below ten times that or a twentieth of the whole.
- */
-enum finding_level findings_space(uint64_t free_bytes, uint64_t total_bytes, uint64_t need);
-
 #endif

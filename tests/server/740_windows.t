@@ -136,9 +136,10 @@ recovery_target_time = '$2'
 recovery_target_timeline = 'latest'
 END
     bin=$(cluster_bin copy)
-    ! as_owner "$bin/pg_ctl" -D "$work/copy" -l "$work/log/copy.log" -w -t 60 start \
-        -o "-p $(port copy) -k $work/sock -c listen_addresses='' -c hot_standby=off" || return 1
-    grep -q 'recovery ended before configured recovery target was reached' "$work/log/copy.log"
+    as_owner "$bin/pg_ctl" -D "$work/copy" -l "$work/log/copy.log" -W start \
+        -o "-p $(port copy) -k $work/sock -c listen_addresses=''"
+    wait_for 60 grep -Eq 'recovery ended before configured|recovery stopping|recovery complete' "$work/log/copy.log"
+    ! grep -Eq 'recovery stopping|recovery complete' "$work/log/copy.log"
 }
 
 agreed=0 reached=0

@@ -71,38 +71,6 @@ static void a_command_of_many_words_is_read_as_far_as_is_reasonable(void **state
     assert_false(w.push);
 }
 
-static void little_space_is_a_warning_and_too_little_a_failure(void **state)
-{
-    static const struct {
-        uint64_t free, total, need;
-        enum check_state is;
-    } cases[] = {
-        {1000, 10000, 100, CHECK_OK},
-        {999, 10000, 100, CHECK_WARNING},
-        {100, 10000, 100, CHECK_WARNING},
-        {99, 10000, 100, CHECK_FAILED},
-        {1000, 20001, 100, CHECK_OK},
-        {1000, 20020, 100, CHECK_WARNING},
-        {0, 0, 0, CHECK_OK},
-        {0, UINT64_MAX, 1, CHECK_FAILED},
-        {UINT64_MAX, UINT64_MAX, 1, CHECK_OK},
-    };
-    (void)state;
-
-    for (size_t i = 0; i < LENGTH(cases); i++)
-        assert_int_equal(check_space(cases[i].free, cases[i].total, cases[i].need), cases[i].is);
-}
-
-static void the_forecast_of_a_full_disk_is_what_the_rate_says(void **state)
-{
-    (void)state;
-    assert_int_equal(check_forecast(1000, 10, 5000), 50);
-    assert_int_equal(check_forecast(1000, 0, 5000), 0); /* no rate yet */
-    assert_int_equal(check_forecast(1, 1000, 5000), 0); /* as good as nothing */
-    assert_int_equal(check_forecast(1000, 10, 0), 0);   /* it is full */
-    assert_int_equal(check_forecast(UINT64_MAX, 1, 5000), 0);
-}
-
 static void the_command_to_set_survives_shell_and_server(void **state)
 {
     static const struct {
@@ -132,8 +100,6 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(an_archive_command_is_read_as_the_shell_reads_it),
         cmocka_unit_test(a_command_of_many_words_is_read_as_far_as_is_reasonable),
-        cmocka_unit_test(little_space_is_a_warning_and_too_little_a_failure),
-        cmocka_unit_test(the_forecast_of_a_full_disk_is_what_the_rate_says),
         cmocka_unit_test(the_command_to_set_survives_shell_and_server),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
