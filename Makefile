@@ -10,6 +10,7 @@
 # make storm           ROUNDS=5 SEED= STORE=posix|s3: many hosts on one repository, killed, paused
 # make truth           ROUNDS=5 SEED= VERSIONS="13 15 18": incremental backups under every kind of load against
 #                      replay of all WAL, page by page
+# make windows         MOMENTS=100 SEED=: what "pgbr windows" claims of random moments against restores to them
 # make fuzz            SECONDS=5 for each parser
 # make asan tsan       the tests under sanitizers, each in its own folder
 # make lint fmt        what a reviewer would otherwise have to say
@@ -111,6 +112,10 @@ regress: $B/pgbr
 truth: $B/pgbr pg-versions
 	PGBR=$(abspath $B)/pgbr ROUNDS=$(ROUNDS) SEED=$(SEED) VERSIONS="$(VERSIONS)" $(PROVE) -v tests/truth
 
+windows: $B/pgbr pg-versions
+	PGBR=$(abspath $B)/pgbr MOMENTS=$(or $(MOMENTS),100) SEED=$(SEED) TEST_LIMIT=7200 \
+	    $(PROVE) -v tests/server/740_windows.t
+
 fuzz:
 	$(call flavour,fuzz) CC=clang fuzzers
 	$(PROVE) --exec "tests/fuzz/run.sh $(SECONDS)" \
@@ -169,7 +174,7 @@ install: $B/pgbr
 clean:
 	rm -rf $(filter-out build/pg,$(wildcard build/*))
 
-.PHONY: all units fuzzers unit server model crash storm regress truth fuzz asan tsan test demo bench \
+.PHONY: all units fuzzers unit server model crash storm regress truth windows fuzz asan tsan test demo bench \
         deps pg-versions fmt lint $(LINTS:%=lint-%) install clean
 .SECONDARY:
 -include $(LIB_OBJ:.o=.d) $(AID_OBJ:.o=.d) $(UNIT:=.d) $(FUZZ:=.d) $B/cli/main.d

@@ -83,26 +83,37 @@ static int64_t noticed(const struct view *v, const struct wal_gap *g)
     return 0;
 }
 
-static void gap(struct collecting *c, const char *repo, const struct view *v,
-                const struct wal_gap *g)
+/* "A is missing", "A to B, 12 segments, are missing since ..." */
+static void say_missing(const struct view *v, const struct wal_gap *g, struct buf *out)
 {
-    char first[WAL_SEGMENT_NAME], last[WAL_SEGMENT_NAME], since[60] = "", when[40];
+    char first[WAL_SEGMENT_NAME], last[WAL_SEGMENT_NAME], when[40];
     uint64_t n = g->last_segno - g->first_segno + 1;
     int64_t us = noticed(v, g);
 
     wal_segment_name(g->timeline, g->first_segno, g->segment_size, first);
     wal_segment_name(g->timeline, g->last_segno, g->segment_size, last);
+    if (n == 1)
+        buf_addf(out, "%s is missing", first);
+    else
+        buf_addf(out, "%s to %s, %llu segments, are missing", first, last, (unsigned long long)n);
     if (us != 0)
-        snprintf(since, sizeof since, ", noticed %s", second(us, when));
+        buf_addf(out, ", noticed %s", second(us, when));
+}
+
+static void gap(struct collecting *c, const char *repo, const struct view *v,
+                const struct wal_gap *g)
+{
+    AUTO(buf_free) struct buf what = BUF_INIT;
+
+    say_missing(v, g, &what);
     if (g->label[0] != '\0')
         finding_add(c, FINDING_FAILED, "WAL", repo,
                     "take a new backup; look whether another repository or a pg_wal has it",
-                    "%s to %s missing (%llu in all%s), without which backup %s cannot be restored",
-                    first, last, (unsigned long long)n, since, g->label);
+                    "%s, without which backup %s cannot be restored", buf_text(&what), g->label);
     else
         finding_add(c, FINDING_WARNING, "WAL", repo,
-                    "take a new backup: recovery from an older one stops before the gap",
-                    "%s to %s missing (%llu in all%s)", first, last, (unsigned long long)n, since);
+                    "take a new backup: recovery from an older one stops before the gap", "%s",
+                    buf_text(&what));
 }
 
 /* Holes beside those that gaps make. */

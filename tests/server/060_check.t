@@ -58,14 +58,14 @@ if [ -n "$shm" ] && [ "$(stat -c %d "$shm")" != "$(stat -c %d "$work")" ]; then
     wait_archived main
     segments=$(find "$shm/repo" -path '*/wal/*' -type f | grep -E '/[0-9A-F]{24}$' | sort)
     rm "$(tail -2 <<<"$segments" | head -1)"
-    fails 3 'warning +WAL \(local\) +[0-9A-F]{24} to [0-9A-F]{24} missing; take a new backup' \
+    fails 3 'warning +WAL \(local\) +[0-9A-F]{24} is missing; take a new backup' \
         'a gap behind the backup is a warning' pgbr check main
     start=$(pgbr list main --json | python3 -c '
 import json, sys
 print(json.load(sys.stdin)["clusters"][0]["repositories"][0]["backups"][0]["start_lsn"])')
     name=$(sql main "select pg_walfile_name('$start'::pg_lsn + 1)")
     rm "$(grep "$name" <<<"$segments")"
-    fails 1 "failed +WAL \\(local\\) +$name to .* cannot be restored" \
+    fails 1 "failed +WAL \\(local\\) +$name is missing, without which .* cannot be restored" \
         'a gap inside a backup is a failure' pgbr check main
     mv kept.yml "$config"
 fi

@@ -236,8 +236,8 @@ static void a_gap_is_told_with_its_segments_and_since_when(void **state)
                                .noticed_us = NOW - H};
     s.view.windows.n_holes = 1;
     said(&s, "WAL", FINDING_WARNING,
-         "000000010000000000000005 to 000000010000000000000006 missing (2 in all, noticed "
-         "2026-11-22 11:00:00+00)");
+         "000000010000000000000005 to 000000010000000000000006, 2 segments, are missing, noticed "
+         "2026-11-22 11:00:00+00");
     snprintf(s.gap.label, sizeof s.gap.label, "%s", s.backup.label);
     said(&s, "WAL", FINDING_FAILED, "without which backup 20261122T100000Z-F-000001 cannot be");
     s.view.n_gaps = 0;
@@ -301,7 +301,7 @@ static void wal_that_waits_is_told_with_the_time_left(void **state)
     s.pg_wal.waiting = 3;
     said(&s, "WAL to archive", FINDING_OK, "3 files wait");
     s.pg_wal.free_bytes = 1 << 20;
-    said(&s, "disk of pg_wal", FINDING_FAILED, "1.05 MB");
+    said(&s, "disk of pg_wal", FINDING_FAILED, "1.0 MB");
     scene_end(&s);
 }
 
