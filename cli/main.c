@@ -16,10 +16,10 @@
 #include "config/suggest.h"
 
 static const struct command *const commands[] = {
-    &command_init,    &command_check,  &command_backup,       &command_restore,
-    &command_list,    &command_info,   &command_verify,       &command_expire,
-    &command_hold,    &command_unhold, &command_archive_push, &command_archive_get,
-    &command_windows, &command_catalog, &command_key,         &command_scheduler,
+    &command_init,    &command_check,   &command_backup,       &command_restore,
+    &command_list,    &command_info,    &command_verify,       &command_expire,
+    &command_hold,    &command_unhold,  &command_archive_push, &command_archive_get,
+    &command_windows, &command_catalog, &command_key,          &command_scheduler,
 };
 
 static const struct command *find(const char *name)

@@ -154,8 +154,14 @@ static void text_loss(struct buf *out, const struct standing *s, const struct ex
     if (!e->asked && s->server == NULL)
         buf_addf(out, "; what the server has written since is not known%s%s",
                  s->why[0] != '\0' ? ": " : "", s->why);
+    else if (e->elsewhere)
+        buf_addf(
+            out,
+            "; the server is not on that timeline but on %u of system identifier %llu: what it "
+            "has written is not in this",
+            s->server->timeline, (unsigned long long)s->server->system_id);
     else if (!e->asked)
-        buf_adds(out, "; the server is another cluster than the newest backup's");
+        buf_adds(out, "; the server has replayed nothing yet");
     else if (e->nothing)
         buf_adds(out, "; the server has committed nothing since");
     else {
@@ -237,6 +243,7 @@ void standing_json(struct json *j, const struct standing *s)
     json_seconds(j, "age_seconds", s->now_us - e.commit_us, e.commit_us != 0);
     json_lsn(j, "lsn", e.lsn);
     json_bool(j, "server_asked", e.asked);
+    json_bool(j, "server_elsewhere", e.elsewhere);
     json_text(j, "server_error", s->server == NULL && s->why[0] != '\0' ? s->why : NULL);
     if (e.asked) {
         json_bool(j, "nothing_committed_since", e.nothing);

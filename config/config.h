@@ -191,7 +191,7 @@ struct config {
     struct job_config *jobs;
     size_t n_jobs;
     struct scheduler_config scheduler;
-    const struct stop *stop; /* set by the program: what waits for a server gives up; or NULL */
+    const struct stop *stop;   /* set by the program: what waits for a server gives up; or NULL */
     struct watch_config watch; /* for clusters that say nothing */
     struct config_note *notes;
     size_t n_notes;

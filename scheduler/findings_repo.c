@@ -164,6 +164,14 @@ static void exposure(struct collecting *c, const char *repo, const struct view *
         finding_add(c, FINDING_WARNING, "windows", repo,
                     "take a new backup; \"pgbr windows\" tells what is in the way",
                     "the latest state cannot be recovered");
+    else if (e.elsewhere)
+        finding_add(
+            c, FINDING_WARNING, "windows", repo,
+            "take a new backup of the server that is to go on; \"pgbr windows\" shows the "
+            "timelines",
+            "the server is on timeline %u of system identifier %llu, the newest WAL that can "
+            "be recovered is of another one",
+            c->q->server->timeline, (unsigned long long)c->q->server->system_id);
     else if (e.asked && !e.nothing && e.since_us != 0 && c->q->now_us - e.since_us > may)
         finding_add(c, FINDING_WARNING, "windows", repo,
                     "look at the archiver; \"archive_timeout\" bounds this on a quiet server",

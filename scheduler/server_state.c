@@ -60,6 +60,7 @@ int server_state_ask(struct pg *pg, struct server_state *out, struct err *err)
 
     *out = (struct server_state){.major = pg_major(pg)};
     TRY(pg_system_id(pg, &out->system_id, err));
+    TRY(pg_timeline(pg, &out->timeline, err));
     TRY(pg_query_row(pg, state_sql, PG_NONE, 12, &rows, err));
     TRY(read_state(rows, out, err));
     out->asked_us = before + (clock_now_us() - before) / 2;

@@ -14,6 +14,7 @@
 struct server_state {
     uint64_t system_id;
     unsigned major;
+    uint32_t timeline; /* that it writes or follows */
     bool in_recovery;
     bool archives; /* archive_mode is not off */
     uint32_t segment_size;

@@ -239,7 +239,10 @@ void view_exposure(const struct view *v, const struct server_state *server, stru
         return;
     out->commit_us = w->last_commit_us;
     out->lsn = w->end_lsn;
-    if (server == NULL || server->system_id != w->system_id || server->wal_lsn == 0)
+    if (server == NULL || server->wal_lsn == 0)
+        return;
+    out->elsewhere = server->system_id != w->system_id || server->timeline != w->timeline;
+    if (out->elsewhere)
         return;
     out->asked = true;
     /* A segment begins with a header, which is no WAL that somebody wrote. */

@@ -62,6 +62,7 @@ struct exposure {
     int64_t
         commit_us;    /* the last commit that can be had back; 0: there was none since the backup */
     uint64_t lsn;     /* WAL until */
+    bool elsewhere;   /* the server is another cluster, or on another timeline, than this WAL */
     bool asked;       /* the server said what it has written since: the rest is known */
     bool nothing;     /* and it has committed nothing */
     uint64_t bytes;   /* WAL written since */

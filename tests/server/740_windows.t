@@ -66,7 +66,8 @@ wait_archived main
 pgbr restore main --data-dir "$work/second" --archive on
 cluster_config second "archive_mode = on" "archive_command = '$(archive_command main)'"
 restore_start second
-wait_for 60 eval '[ "$(sql second "select pg_is_in_recovery()")" = f ]'
+promoted() { [ "$(sql second 'select pg_is_in_recovery()')" = f ]; }
+wait_for 60 promoted
 load main 2
 sed "s|$work/main|$work/second|; s|port=$(port main)|port=$(port second)|" "$config" >"$work/second.yml"
 chown "$run_as" "$work/second.yml" 2>/dev/null || true
@@ -84,16 +85,26 @@ mv "$file" "$work/lost"
 
 # Commits on the way to the newest timeline, with their times.
 sql second "select id, (extract(epoch from pg_xact_commit_timestamp(xmin)) * 1000000)::bigint from t order by 2" >"$work/commits"
-expected_id() { awk -F'|' -v t="$1" '$2 <= t { id = $1 } END { print id + 0 }' "$work/commits"; }
+sql main "select id, (extract(epoch from pg_xact_commit_timestamp(xmin)) * 1000000)::bigint from t order by 2" >"$work/commits_left"
+expected_id() { # US [commits|commits_left]
+    awk -F'|' -v t="$1" '$2 <= t { id = $1 } END { print id + 0 }' "$work/${2:-commits}"
+}
 
 fails 3 "HOLE from" 'a hole is a warning' pgbr windows main
 like "$out" "WAL segment.* are missing|WAL segment \"$lost\" is missing" 'the hole names what is missing'
 like "$out" '--target-timeline 1' 'the timeline that was left has a window of its own'
 like "$out" 'no drill has passed yet' 'how long a restore takes is not invented'
 all=$(pgbr windows main --json) || true
+windows_of_second() { pgbr -c "$work/second.yml" windows main --json || true; }
 is "$(field "$all" 'len([w for w in d["clusters"][0]["repositories"][0]["windows"] if not w["needs_timeline"]])')" 2 \
     'there are two windows, before and behind the hole'
-is "$(field "$all" 'd["clusters"][0]["repositories"][0]["rpo"]["server_asked"]')" True 'the server was asked'
+is "$(field "$all" '(lambda r: (r["server_asked"], r["server_elsewhere"]))(d["clusters"][0]["repositories"][0]["rpo"])')" \
+    '(False, True)' 'a server on the timeline that was left says nothing about the newest one'
+is "$(field "$(windows_of_second)" 'd["clusters"][0]["repositories"][0]["rpo"]["nothing_committed_since"]')" \
+    True 'the newest one is asked: all of it is archived'
+sql second "insert into t(payload) values ('late')"
+is "$(field "$(windows_of_second)" '(lambda r: (r["nothing_committed_since"], r["bytes_since"] > 0))(d["clusters"][0]["repositories"][0]["rpo"])')" \
+    '(False, True)' 'what was committed since is told'
 
 # ---- moments
 
@@ -170,6 +181,18 @@ for ((i = 0; i < MOMENTS; i++)); do
     drop_copy
 done
 is "$agreed" "$MOMENTS" "of $MOMENTS moments ($reached reachable) each claim is what a restore shows"
+
+# The timeline that was left: the edges of its window.
+read -r left_from left_to <<<"$(field "$all" '(lambda w: str(us(w["from"])) + " " + str(us(w["to"])))([w for w in d["clusters"][0]["repositories"][0]["windows"] if w["needs_timeline"] and w["timeline"] == 1][0])')"
+for us in "$left_from" $((left_to - 1)); do
+    pgbr restore main --target-time "$(time_text "$us")" --target-timeline 1 --target-action pause --data-dir "$work/copy"
+    restore_start copy
+    state=$(restored_state)
+    is "${state#*|}" "$(expected_id "$us" commits_left)" "at $us the timeline that was left has its own rows"
+    drop_copy
+done
+fails 1 'cannot be reached' 'behind its last commit it has none' \
+    pgbr restore main --target-time "$(time_text "$left_to")" --target-timeline 1 --data-dir "$work/copy"
 
 # The segment comes back: so do the moments.
 mv "$work/lost" "$file"

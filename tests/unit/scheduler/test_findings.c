@@ -44,6 +44,7 @@ static void scene_begin(struct scene *s, const char *yaml)
     s->backup = (struct pubinfo){
         .label = "20261122T100000Z-F-000001", .system_id = SYSID, .stop_us = NOW - 2 * H};
     s->window = (struct window){.system_id = SYSID,
+                                .timeline = 1,
                                 .open = true,
                                 .start_us = NOW - 2 * H,
                                 .end_us = NOW - 10 * S,
@@ -55,6 +56,7 @@ static void scene_begin(struct scene *s, const char *yaml)
     s->repo = (struct findings_repo){"local", true, &s->view, NULL};
     s->server = (struct server_state){.system_id = SYSID,
                                       .major = 15,
+                                      .timeline = 1,
                                       .archives = true,
                                       .segment_size = 16 << 20,
                                       .wal_lsn = 0x5000028,
@@ -261,6 +263,8 @@ static void commits_that_no_repository_has_are_a_warning_when_they_are_old(void 
     said(&s, "windows", FINDING_WARNING, "8.4 MB of WAL, with commits up to 2:00:00 old");
     s.server.last_commit_us = NOW - 2 * H;
     said(&s, "windows", FINDING_OK, "all can be recovered"); /* nothing was committed */
+    s.server.timeline = 2;
+    said(&s, "windows", FINDING_WARNING, "the server is on timeline 2");
     s.window.open = false;
     said(&s, "windows", FINDING_WARNING, "the latest state cannot be recovered");
     scene_end(&s);
