@@ -5,13 +5,11 @@
 #include "base/clock.h"
 #include "catalog/drills.h"
 #include "scheduler/findings_form.h"
+#include "scheduler/jobs.h"
 
 enum {
     DRILLS_LOOKED_AT = 50,
     RUNS_LOOKED_AT = 1000,
-    RUN_WARNINGS = 3, /* exit statuses of a job's command, see cli/app.h */
-    RUN_LATER = 75,   /* "could not begin yet", "not to be done here": the scheduler's own */
-    RUN_SETTLED = 76,
 };
 
 static const char *second(int64_t us, char out[40])
@@ -88,7 +86,7 @@ static void drills(struct collecting *c, const struct catalog_drills *l)
 static bool counts(const struct catalog_run *r, const char *job)
 {
     return r->job != NULL && strcmp(r->job, job) == 0 && r->finished_us != 0 &&
-           r->exit_status != RUN_LATER && r->exit_status != RUN_SETTLED;
+           r->exit_status != JOB_LATER && r->exit_status != JOB_SETTLED;
 }
 
 static void job(struct collecting *c, const char *name, const struct catalog_runs *runs)
@@ -102,9 +100,9 @@ static void job(struct collecting *c, const char *name, const struct catalog_run
     if (last == NULL)
         return;
     second(last->started_us, when);
-    if (last->exit_status == 0)
+    if (last->exit_status == JOB_DONE)
         finding_add(c, FINDING_OK, "job", NULL, NULL, "\"%s\" succeeded at %s", name, when);
-    else if (last->exit_status == RUN_WARNINGS)
+    else if (last->exit_status == JOB_WARNINGS)
         finding_add(c, FINDING_WARNING, "job", NULL, "see its messages",
                     "\"%s\" ended with warnings at %s%s%s", name, when,
                     last->message != NULL ? ": " : "", last->message != NULL ? last->message : "");

@@ -126,11 +126,11 @@ static int load_identity(struct view *v, struct repo *r, const char *state_dir,
     some = backups_of(v, id);
     rc = windows_find(map, r, &some, stop, &found, err);
     free(some.items);
-    TRY(rc);
-    append(v, &found);
     if (heads != NULL)
-        recall_write(heads, map, r);
-    return 0;
+        recall_write(heads, map, r); /* the next attempt need not begin anew */
+    if (rc == 0)
+        append(v, &found);
+    return rc;
 }
 
 static int load(struct view *v, struct repo *r, const char *state_dir, const struct stop *stop,

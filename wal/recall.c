@@ -2,7 +2,7 @@
  * recall.c - see recall.h.
  *
  * The file is a row of records of a fixed size, in this host's own form, each with a checksum; what
- * is new is appended by one write, and of two records of a segment the later one counts. So a file
+ * is new is appended, and of two records of a segment the later one counts. So a file
  * that was cut off, or written by two at once, loses records and nothing else. When more than half
  * of it is of no use any more it is written anew.
  */
@@ -23,7 +23,10 @@
 #include "base/mem.h"
 #include "wal/map_form.h"
 
-enum { FILE_MAX = 1 << 30, SPARE = 1000 /* records that may be of no use */ };
+enum {
+    AT_ONCE = 1024, /* records read or written in one go */
+    SPARE = 1000,   /* records that may be of no use */
+};
 
 /* No padding: every byte of it is checked and written. */
 struct moment_form {
@@ -191,37 +194,79 @@ static void take(struct wal_map *m, const struct repo *r, const struct head_form
 
 void recall_read(const char *path, struct wal_map *m, const struct repo *r)
 {
-    AUTO(buf_free) struct buf bytes = BUF_INIT;
-    struct head_form h;
-    struct err err = {0};
+    AUTO(fd_close) int fd = open(path, O_RDONLY | O_CLOEXEC);
+    AUTO(mem_free) struct head_form *some = xcalloc(AT_ONCE, sizeof *some);
+    ssize_t n;
 
-    if (fs_read_file(AT_FDCWD, path, FILE_MAX, &bytes, &err) != 0)
-        return;
-    for (size_t at = 0; at + sizeof h <= bytes.len; at += sizeof h) {
-        memcpy(&h, bytes.p + at, sizeof h);
-        take(m, r, &h);
+    while (fd >= 0 && (n = read(fd, some, AT_ONCE * sizeof *some)) > 0) {
+        for (size_t i = 0; i < (size_t)n / sizeof *some; i++)
+            take(m, r, &some[i]);
+        m->records_read += (size_t)n / sizeof *some;
+        if ((size_t)n % sizeof *some != 0)
+            return; /* the end of the file */
     }
-    m->records_read = bytes.len / sizeof h;
 }
 
 /* ---- writing ---- */
 
 /* Behind a record that was cut off nothing could be found again. */
-static int append(const char *path, const struct buf *b, struct err *err)
+static int open_behind_last(const char *path, int *out, struct err *err)
 {
     AUTO(fd_close) int fd = open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0600);
     struct stat st;
-    ssize_t n;
 
     if (fd < 0 || fstat(fd, &st) != 0)
         return err_sys(err, "cannot write \"%s\"", path);
     if (st.st_size % (off_t)sizeof(struct head_form) != 0 &&
         ftruncate(fd, st.st_size - st.st_size % (off_t)sizeof(struct head_form)) != 0)
         return err_sys(err, "cannot cut \"%s\"", path);
-    n = write(fd, b->p, b->len);
+    *out = fd;
+    fd = -1;
+    return 0;
+}
+
+static int write_out(int fd, struct buf *b, const char *path, struct err *err)
+{
+    ssize_t n = write(fd, b->p, b->len);
+
     if (n < 0 || (size_t)n != b->len)
         return err_sys(err, "cannot write \"%s\"", path);
+    buf_clear(b);
     return 0;
+}
+
+static int append(const char *path, const struct wal_map *m, const struct repo *r, struct err *err)
+{
+    AUTO(buf_free) struct buf b = BUF_INIT;
+    AUTO(fd_close) int fd = -1;
+    struct head_form h;
+
+    TRY(open_behind_last(path, &fd, err));
+    for (size_t i = 0; i < m->n_segments; i++) {
+        if (!is_worth_it(&m->segments[i]))
+            continue;
+        to_form(&m->segments[i], r, &h);
+        buf_add(&b, &h, sizeof h);
+        if (b.len >= AT_ONCE * sizeof h)
+            TRY(write_out(fd, &b, path, err));
+    }
+    return b.len != 0 ? write_out(fd, &b, path, err) : 0;
+}
+
+/* All that is of use, and nothing else. */
+static int write_anew(const char *path, const struct wal_map *m, const struct repo *r,
+                      struct err *err)
+{
+    AUTO(buf_free) struct buf b = BUF_INIT;
+    struct head_form h;
+
+    for (size_t i = 0; i < m->n_segments; i++) {
+        if (!is_worth_it(&m->segments[i]) && !m->segments[i].remembered)
+            continue;
+        to_form(&m->segments[i], r, &h);
+        buf_add(&b, &h, sizeof h);
+    }
+    return fs_replace(AT_FDCWD, path, b.p, b.len, 0600, err);
 }
 
 static int make_directory(const char *path, struct err *err)
@@ -232,14 +277,11 @@ static int make_directory(const char *path, struct err *err)
     return fs_mkdirs(dir, 0700, err);
 }
 
-void recall_write(const char *path, struct wal_map *m, const struct repo *r)
+void recall_write(const char *path, const struct wal_map *m, const struct repo *r)
 {
-    AUTO(buf_free) struct buf b = BUF_INIT;
     size_t known = 0, added = 0;
-    struct head_form h;
     struct err err = {0};
     bool anew;
-    int rc;
 
     for (size_t i = 0; i < m->n_segments; i++) {
         known += m->segments[i].remembered;
@@ -248,15 +290,7 @@ void recall_write(const char *path, struct wal_map *m, const struct repo *r)
     anew = m->records_read > 2 * known + SPARE;
     if (added == 0 && !anew)
         return;
-    for (size_t i = 0; i < m->n_segments; i++) {
-        if (!is_worth_it(&m->segments[i]) && !(anew && m->segments[i].remembered))
-            continue;
-        to_form(&m->segments[i], r, &h);
-        buf_add(&b, &h, sizeof h);
-    }
-    rc = make_directory(path, &err);
-    if (rc == 0)
-        rc = anew ? fs_replace(AT_FDCWD, path, b.p, b.len, 0600, &err) : append(path, &b, &err);
-    if (rc != 0)
+    if (make_directory(path, &err) != 0 ||
+        (anew ? write_anew(path, m, r, &err) : append(path, m, r, &err)) != 0)
         log_warning("what was read of WAL is not remembered: %s", err.msg);
 }

@@ -16,7 +16,8 @@
 char *recall_path(const char *state_dir, const struct wal_map *m, const struct repo *r);
 /* Before windows_find(). What cannot be used is left out. */
 void recall_read(const char *path, struct wal_map *m, const struct repo *r);
-/* Behind it: adds what was read since. A file that cannot be written is logged. */
-void recall_write(const char *path, struct wal_map *m, const struct repo *r);
+/* Behind it, also when it failed or was stopped half-way: adds what was read since. A file that
+ * cannot be written is logged. */
+void recall_write(const char *path, const struct wal_map *m, const struct repo *r);
 
 #endif
