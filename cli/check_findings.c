@@ -37,6 +37,7 @@ static int look_into(struct check *k, const struct open_repo *o, struct catalog 
     TRY(config_repo(k->app->config, k->cluster, o->name, &conf, err));
     TRY(view_load(v, o->repo, k->app->config->state_dir, c, &k->app->stop, err));
     policy_judge(&conf, v);
+    view_remember(v, o->repo, c);
     if (conf.type == CONFIG_REPO_POSIX)
         check_room(k, o->name, conf.path, &v->backups);
     return 0;

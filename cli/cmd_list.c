@@ -26,14 +26,6 @@ static int on_option(void *ctx, int code, const char *value, struct err *err)
     return 0;
 }
 
-static void record(struct catalog *c, const struct view *v, const struct repo *r)
-{
-    struct err err = {0};
-
-    if (c != NULL && view_record(v, r, c, false, &err) != 0)
-        log_warning("the catalog could not be brought up to date: %s", err.msg);
-}
-
 static int list_repo(struct app *app, const struct cluster_config *cluster, const char *name,
                      struct list_out *out, struct err *err)
 {
@@ -46,7 +38,7 @@ static int list_repo(struct app *app, const struct cluster_config *cluster, cons
     TRY(view_open(app->config, cluster, name, &repo, err));
     TRY(view_load(&view, repo, app->config->state_dir, catalog, &app->stop, err));
     policy_judge(&conf, &view);
-    record(catalog, &view, repo);
+    view_remember(&view, repo, catalog);
     if (view.n_gaps != 0 || view.broken != 0)
         app->status = EXIT_WARNINGS;
     list_show_repo(out, repo, &view);

@@ -119,6 +119,8 @@ static void show(struct run *r, const struct view *v)
                          .why = r->why.msg,
                          .now_us = clock_now_us()};
 
+    if (v->sealed || v->broken != 0)
+        r->app->status = EXIT_WARNINGS;
     for (size_t i = 0; i < v->windows.n_holes; i++)
         if (is_trouble(&v->windows.holes[i]))
             r->app->status = EXIT_WARNINGS;
@@ -143,6 +145,7 @@ static int one_repo(struct run *r, const char *name, struct err *err)
     TRY(view_open(r->app->config, r->cluster, name, &repo, err));
     TRY(view_load(&view, repo, r->app->config->state_dir, r->catalog, &r->app->stop, err));
     policy_judge(&conf, &view);
+    view_remember(&view, repo, r->catalog);
     if (!r->at) {
         show(r, &view);
         return 0;

@@ -135,6 +135,7 @@ static void json_hole(struct json *j, const struct hole *h)
 
 void windows_json(struct json *j, const struct view *v)
 {
+    json_bool(j, "windows_known", !v->sealed);
     json_open(j, "windows", '[');
     for (size_t i = 0; i < v->windows.n; i++)
         json_window(j, &v->windows.items[i]);

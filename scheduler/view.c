@@ -403,3 +403,11 @@ int view_record(const struct view *v, const struct repo *r, struct catalog *c, b
     catalog_rollback(c);
     return -1;
 }
+
+void view_remember(const struct view *v, const struct repo *r, struct catalog *c)
+{
+    struct err err = {0};
+
+    if (c != NULL && view_record(v, r, c, false, &err) != 0)
+        log_warning("the catalog could not be brought up to date: %s", err.msg);
+}

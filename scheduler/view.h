@@ -51,6 +51,9 @@ const struct backup_mark *view_mark(const struct view *v, const char *label);
 int view_record(const struct view *v, const struct repo *r, struct catalog *c, bool anew,
                 struct err *err) MUST_CHECK;
 
+/* The same, and what goes wrong with it is logged; c NULL: nothing. */
+void view_remember(const struct view *v, const struct repo *r, struct catalog *c);
+
 /* The window that the newest WAL lies in, without --target-timeline; NULL: none is open. What was
  * committed behind its last_commit_us is lost if the server is. */
 const struct window *view_newest(const struct view *v);

@@ -106,6 +106,8 @@ sql second "insert into t(payload) values ('late')"
 is "$(field "$(windows_of_second)" '(lambda r: (r["nothing_committed_since"], r["bytes_since"] > 0))(d["clusters"][0]["repositories"][0]["rpo"])')" \
     '(False, True)' 'what was committed since is told'
 
+like "$(pgbr windows main || true)" "\"$lost\" is missing \(noticed 2" 'since when a gap is known is told'
+
 # ---- moments
 
 claim() { pgbr windows main --json --at "$1" 2>/dev/null || true; }
