@@ -2,7 +2,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "base/log.h"
 #include "cli/app.h"
 #include "cli/run_record.h"
 #include "cli/show_jobs.h"

@@ -26,7 +26,7 @@ static void text_window(struct buf *out, const struct window *w)
     clock_format_utc(w->start_us, from);
     if (w->end_us == w->start_us)
         buf_addf(out, "    one can go back to the end of backup %s, %s, only (timeline %u, %s)",
-                 w->last_backup, from, w->timeline, lsn_format(w->end_lsn, b));
+                 w->first_backup, from, w->timeline, lsn_format(w->end_lsn, b));
     else
         buf_addf(out, "    one can go back to any moment from %s to %s (%s; timeline %u, %s to %s)",
                  from, clock_format_utc(w->end_us, to),

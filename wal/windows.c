@@ -294,8 +294,11 @@ static void make_windows(struct finder *f, size_t first, bool aside)
         const struct span *s = &f->spans[i];
         struct window *last = f->out->n > begin ? &f->out->items[f->out->n - 1] : NULL;
 
-        if (says_nothing(f, first, i))
+        if (says_nothing(f, first, i)) {
+            if (last != NULL && f->last_walks[f->out->n - 1] == s->walk)
+                memcpy(last->last_backup, s->backup->label, sizeof last->last_backup);
             continue;
+        }
         if (last == NULL || s->from_us > last->end_us)
             add_window(f, s, aside);
         else if (s->to_us >= last->end_us)
