@@ -42,10 +42,11 @@ void check_say(struct check *k, enum check_state state, const char *subject, con
 /* ---- the parts ---- */
 
 void check_host(struct check *k);         /* configuration, user, directories, catalog */
-void check_server(struct check *k);       /* connection, settings, rights, primary, clock */
+void check_server(struct check *k);       /* connection, settings, rights, primary */
 void check_repositories(struct check *k); /* key, store, clock, disk, identity */
 void check_archiving(struct check *k);    /* round trip */
-void check_findings(struct check *k);     /* backups, WAL, archiver, pg_wal, holds, drills, jobs */
+void check_findings(
+    struct check *k); /* backups, WAL, archiver, pg_wal, clock, holds, drills, jobs */
 
 /* ---- judgements, pure ---- */
 

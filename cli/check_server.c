@@ -1,17 +1,16 @@
-/* check_server.c - the server: connection, settings, rights, its primary, its clock. */
+/* check_server.c - the server: connection, settings, rights, its primary. */
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "base/clock.h"
 #include "base/mem.h"
 #include "cli/check.h"
 #include "postgres/page.h"
 #include "postgres/server.h"
 
-enum { CONNECT_S = 10, CLOCK_MAX_US = 5000000 };
+enum { CONNECT_S = 10 };
 
 static bool connected(struct check *k)
 {
@@ -234,30 +233,6 @@ static void role(struct check *k)
               err.msg);
 }
 
-/* ---- clock ---- */
-
-static void server_clock(struct check *k)
-{
-    AUTO(pg_rows_free) struct pg_rows *rows = NULL;
-    int64_t before = clock_now_us(), theirs = 0, ahead;
-    struct err err = {0};
-
-    if (pg_query_row(k->pg, "SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint",
-                     PG_NONE, 1, &rows, &err) != 0 ||
-        pg_int(rows, 0, 0, &theirs, &err) != 0) {
-        check_say(k, CHECK_WARNING, "clock", NULL, NULL, "%s", err.msg);
-        return;
-    }
-    ahead = theirs - (before + (clock_now_us() - before) / 2);
-    if (llabs(ahead) > CLOCK_MAX_US)
-        check_say(k, CHECK_WARNING, "clock", NULL,
-                  "synchronise the clocks: targets in time mean the server's",
-                  "the server's is %.1f s %s this host's", (double)llabs(ahead) / 1e6,
-                  ahead > 0 ? "ahead of" : "behind");
-    else
-        check_say(k, CHECK_OK, "clock", NULL, NULL, "the server's agrees with this host's");
-}
-
 void check_server(struct check *k)
 {
     if (!connected(k))
@@ -270,5 +245,4 @@ void check_server(struct check *k)
     archive_command(k);
     archive_timeout(k);
     pages(k);
-    server_clock(k);
 }

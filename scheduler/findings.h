@@ -21,7 +21,7 @@ const char *finding_level_name(enum finding_level level); /* "ok", "warning", "f
 struct finding {
     enum finding_level level;
     /* What it is about: "repository", "backups", "WAL", "windows", "hold", "archiver", "WAL to
-     * archive", "disk of pg_wal", "verify", "drill", "job", "catalog". Static text. */
+     * archive", "disk of pg_wal", "clock", "verify", "drill", "job", "catalog". Static text. */
     const char *kind;
     const char *cluster, *repo; /* borrowed from the request; repo NULL: not of one alone */
     char *text, *todo;          /* one line each; todo NULL: nothing to do */

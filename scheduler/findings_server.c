@@ -1,5 +1,6 @@
-/* findings_server.c - what is to be said of the archiver and of pg_wal. */
+/* findings_server.c - what is to be said of the archiver, of pg_wal, and of the clock. */
 #include <inttypes.h>
+#include <stdlib.h>
 
 #include "base/clock.h"
 #include "scheduler/findings_form.h"
@@ -8,6 +9,7 @@ enum {
     WAITING_FEW = 3, /* segments that may wait without anything being wrong */
     WAITING_S = 60,
     SEGMENTS_NEEDED = 4,
+    CLOCK_MAX_S = 5,
     SEGMENT_USUAL = 16 << 20,
 };
 
@@ -45,6 +47,19 @@ static void archiver(struct collecting *c)
         finding_add(c, FINDING_FAILED, "archiver", NULL, "the server's log says why",
                     "it fails, %" PRId64 " times so far, last at %s with \"%s\"", s->failed,
                     clock_format_utc(s->failed_us / 1000000 * 1000000, when), s->failed_wal);
+}
+
+static void server_clock(struct collecting *c)
+{
+    int64_t ahead = c->q->server->now_us - c->q->server->asked_us;
+
+    if (llabs(ahead) > CLOCK_MAX_S * INT64_C(1000000))
+        finding_add(c, FINDING_WARNING, "clock", NULL,
+                    "synchronise the clocks: targets in time mean the server's",
+                    "the server's is %.1f s %s this host's", (double)llabs(ahead) / 1e6,
+                    ahead > 0 ? "ahead of" : "behind");
+    else
+        finding_add(c, FINDING_OK, "clock", NULL, NULL, "the server's agrees with this host's");
 }
 
 /* ---- pg_wal ---- */
@@ -100,8 +115,10 @@ static void disk(struct collecting *c)
 
 void findings_of_server(struct collecting *c)
 {
-    if (c->q->server != NULL)
+    if (c->q->server != NULL) {
         archiver(c);
+        server_clock(c);
+    }
     if (c->q->pg_wal != NULL) {
         waiting(c);
         disk(c);

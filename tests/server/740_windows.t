@@ -2,11 +2,11 @@
 # 740_windows.t - what "pgbr windows" claims of random moments is what a restore then shows.
 #
 # A cluster with a load that notes its commits, full and incremental backups, a lost segment, a
-# promotion, and a timeline that was left. MOMENTS=10 SEED=: "make windows MOMENTS=100" is the long
+# promotion, and a timeline that was left. MOMENTS=12 SEED=: "make windows MOMENTS=100" is the long
 # run. A moment that is claimed is restored to and looked at; one that is not is tried with
 # PostgreSQL itself, by hand, past pgbr's refusal.
 . "${0%/*}/../lib/pgbr.sh"
-MOMENTS=${MOMENTS:-10}
+MOMENTS=${MOMENTS:-12}
 SEED=${SEED:-$RANDOM}
 RANDOM=$SEED
 diag "$MOMENTS moments, SEED=$SEED"
@@ -158,13 +158,19 @@ END
 agreed=0 reached=0
 hole=$(field "$all" '(lambda h: str(us(h["from"])) + " " + str(us(h["to"])))([h for h in d["clusters"][0]["repositories"][0]["holes"] if h["kind"] == "WAL missing"][0])')
 read -r hole_from hole_to <<<"$hole"
+edges=$(field "$all" '(lambda w: str(us(w[0]["from"])) + " " + str(us(w[-1]["to"])))([w for w in d["clusters"][0]["repositories"][0]["windows"] if not w["needs_timeline"]])')
+read -r first_from last_to <<<"$edges"
 for ((i = 0; i < MOMENTS; i++)); do
     case $i in
     0) us=$((hole_from - 1)) ;; # the very edges, first
     1) us=$hole_from ;;
     2) us=$((hole_to - 1)) ;;
     3) us=$hole_to ;;
-    4) us=$((began - 500000)) ;;
+    4) us=$((first_from - 1)) ;;
+    5) us=$first_from ;;
+    6) us=$((last_to - 1)) ;;
+    7) us=$last_to ;;
+    8) us=$((began - 500000)) ;;
     *) us=$((began - 1000000 + (RANDOM * 32768 + RANDOM) % ((ended - began + 2000000) / 1000) * 1000 + RANDOM % 1000)) ;;
     esac
     text=$(time_text "$us")

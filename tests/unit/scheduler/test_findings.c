@@ -60,6 +60,8 @@ static void scene_begin(struct scene *s, const char *yaml)
                                       .archives = true,
                                       .segment_size = 16 << 20,
                                       .wal_lsn = 0x5000028,
+                                      .now_us = NOW,
+                                      .asked_us = NOW,
                                       .archived = 7,
                                       .archived_us = NOW - 5 * S};
     s->pg_wal = (struct pg_wal_state){.free_bytes = UINT64_C(100) << 30,
@@ -287,6 +289,19 @@ static void an_archiver_that_fails_is_told(void **state)
     scene_end(&s);
 }
 
+static void a_clock_that_is_wrong_is_told(void **state)
+{
+    struct scene s;
+    (void)state;
+
+    scene_begin(&s, plain);
+    s.server.now_us = NOW - 5 * S;
+    said(&s, "clock", FINDING_OK, "agrees");
+    s.server.now_us = NOW - 6 * S;
+    said(&s, "clock", FINDING_WARNING, "6.0 s behind this host's");
+    scene_end(&s);
+}
+
 static void wal_that_waits_is_told_with_the_time_left(void **state)
 {
     struct scene s;
@@ -480,6 +495,7 @@ int main(void)
         cmocka_unit_test(a_gap_is_told_with_its_segments_and_since_when),
         cmocka_unit_test(commits_that_no_repository_has_are_a_warning_when_they_are_old),
         cmocka_unit_test(an_archiver_that_fails_is_told),
+        cmocka_unit_test(a_clock_that_is_wrong_is_told),
         cmocka_unit_test(wal_that_waits_is_told_with_the_time_left),
         cmocka_unit_test(the_forecast_of_a_full_disk_is_what_the_rate_says),
         cmocka_unit_test(little_space_is_a_warning_and_too_little_a_failure),
