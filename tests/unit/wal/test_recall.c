@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <ftw.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -85,6 +86,7 @@ static void yard_end(struct yard *p)
 static struct windows look(struct yard *p, bool recall, const char *what)
 {
     int64_t begun = clock_monotonic_us();
+    clock_t cpu = clock();
     struct windows w;
     struct err err = {0};
 
@@ -96,8 +98,9 @@ static struct windows look(struct yard *p, bool recall, const char *what)
     if (recall)
         recall_write(p->heads, p->rig.map, p->rig.repo);
     if (getenv("MANY") != NULL)
-        fprintf(stderr, "# %s: %.2f s for %zu segments\n", what,
-                (double)(clock_monotonic_us() - begun) / 1e6, p->n);
+        fprintf(stderr, "# %s: %.2f s, %.2f s of CPU, for %zu segments\n", what,
+                (double)(clock_monotonic_us() - begun) / 1e6,
+                (double)(clock() - cpu) / CLOCKS_PER_SEC, p->n);
     return w;
 }
 
