@@ -7,30 +7,12 @@
 
 #define HOUR_S INT64_C(3600)
 #define DAY_S INT64_C(86400)
-enum { RUNS_LOOKED_AT = 60 }; /* two months of a daily job: pauses repeat */
+enum { RUNS_LOOKED_AT = 100 }; /* pauses repeat with the week, and most jobs run once a day */
 
-/* The longest pause between two of the next runs; 0: none is known. */
-static int64_t longest_pause(const struct job_config *job, int64_t now_s)
-{
-    AUTO(zone_free) struct zone zone = ZONE_INIT;
-    struct err ignored = {0};
+struct timer {
     struct cron cron;
-    int64_t at, longest = 0;
-
-    if (cron_parse(job->cron, &cron, &ignored) != 0 ||
-        zone_load(&zone, job->time_zone, &ignored) != 0)
-        return 0;
-    at = cron_next(&cron, &zone, now_s);
-    for (int i = 0; i < RUNS_LOOKED_AT && at != CRON_NEVER; i++) {
-        int64_t next = cron_next(&cron, &zone, at);
-
-        if (next == CRON_NEVER)
-            break;
-        longest = MAX_OF(longest, next - at);
-        at = next;
-    }
-    return longest;
-}
+    struct zone zone;
+};
 
 static bool backs_up(const struct job_config *job, const char *cluster)
 {
@@ -40,21 +22,66 @@ static bool backs_up(const struct job_config *job, const char *cluster)
            job->cluster != NULL && strcmp(job->cluster, cluster) == 0;
 }
 
+/* One that says nothing of use counts for nothing: the scheduler complains of it. */
+static size_t timers_of(const struct config *c, const char *cluster, struct timer *out)
+{
+    size_t n = 0;
+
+    for (size_t i = 0; i < c->n_jobs; i++) {
+        struct err ignored = {0};
+
+        if (!backs_up(&c->jobs[i], cluster) ||
+            cron_parse(c->jobs[i].cron, &out[n].cron, &ignored) != 0)
+            continue;
+        if (zone_load(&out[n].zone, c->jobs[i].time_zone, &ignored) == 0)
+            n++;
+    }
+    return n;
+}
+
+/* When any of them runs next; CRON_NEVER. */
+static int64_t next_of(const struct timer *timers, size_t n, int64_t after)
+{
+    int64_t next = CRON_NEVER;
+
+    for (size_t i = 0; i < n; i++) {
+        int64_t at = cron_next(&timers[i].cron, &timers[i].zone, after);
+
+        if (at != CRON_NEVER && (next == CRON_NEVER || at < next))
+            next = at;
+    }
+    return next;
+}
+
+/* The longest pause between two of the next runs; 0: none is known. */
+static int64_t longest_pause(const struct timer *timers, size_t n, int64_t now_s)
+{
+    int64_t at = next_of(timers, n, now_s), longest = 0;
+
+    for (int i = 0; i < RUNS_LOOKED_AT && at != CRON_NEVER; i++) {
+        int64_t next = next_of(timers, n, at);
+
+        if (next != CRON_NEVER)
+            longest = MAX_OF(longest, next - at);
+        at = next;
+    }
+    return longest;
+}
+
 int64_t findings_backup_age_us(const struct config *c, const struct cluster_config *cluster,
                                int64_t now_us)
 {
-    int64_t best = 0;
+    AUTO(mem_free) struct timer *timers = xcalloc(c->n_jobs + 1, sizeof *timers);
+    int64_t pause;
+    size_t n;
 
     if (cluster->watch.backup_max_age_ms != 0)
         return cluster->watch.backup_max_age_ms * 1000;
-    for (size_t i = 0; i < c->n_jobs; i++) {
-        int64_t pause =
-            backs_up(&c->jobs[i], cluster->name) ? longest_pause(&c->jobs[i], now_us / 1000000) : 0;
-
-        if (pause != 0 && (best == 0 || pause < best))
-            best = pause;
-    }
-    if (best != 0)
-        return MAX_OF(best * 3 / 2, best + HOUR_S) * 1000000;
+    n = timers_of(c, cluster->name, timers);
+    pause = longest_pause(timers, n, now_us / 1000000);
+    for (size_t i = 0; i < n; i++)
+        zone_free(&timers[i].zone);
+    if (pause != 0)
+        return MAX_OF(pause * 3 / 2, pause + HOUR_S) * 1000000;
     return cluster->full_interval_ms * 1000 + DAY_S * 1000000;
 }

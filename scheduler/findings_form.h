@@ -18,8 +18,8 @@ void findings_of_history(struct collecting *c);
 
 /*
  * How old the newest backup may be: as configured; else half as much again as the longest pause
- * between two runs of the backup job that runs most often, and an hour at least; else, without such
- * a job, full_interval and a day.
+ * between two runs of the backup jobs, and an hour more than it at least; else, without such jobs,
+ * full_interval and a day.
  */
 int64_t findings_backup_age_us(const struct config *c, const struct cluster_config *cluster,
                                int64_t now_us);

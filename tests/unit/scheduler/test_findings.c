@@ -183,7 +183,8 @@ static void how_old_a_backup_may_be_follows_the_jobs(void **state)
         {"jobs: {a: {run: backup --type incr, cron: '0 * * * *', time_zone: UTC}}\n", 2 * H},
         {"jobs: {a: {run: backup --type full, cron: '0 1 * * 0', time_zone: UTC},"
          " b: {run: backup --type incr, cron: '0 1 * * 1-6', time_zone: UTC}}\n",
-         72 * H}, /* b: from Saturday to Monday */
+         36 * H},
+        {"jobs: {a: {run: backup, cron: '0 1 * * 1-5', time_zone: UTC}}\n", 108 * H},
         {"jobs: {a: {run: verify, cron: '0 1 * * *', time_zone: UTC}}\n", 8 * D},
         {"watch: {backup_max_age: 26 h}\n"
          "jobs: {a: {run: backup, cron: '0 1 * * *', time_zone: UTC}}\n",
