@@ -16,6 +16,7 @@
 #include "scheduler/child.h"
 #include "scheduler/clock.h"
 #include "scheduler/jobs.h"
+#include "scheduler/supervisor.h"
 
 enum {
     US = 1000000,
@@ -26,6 +27,7 @@ struct scheduler {
     const struct scheduler_terms *terms;
     struct config **config;
     struct sched_clock clock;
+    struct supervisor supervisor;
     struct job_set set;
     struct lock_file lock;
     struct catalog *catalog; /* NULL: cannot be used */
@@ -69,6 +71,7 @@ static void scheduler_free(struct scheduler *s)
     services_stop(s);
     job_set_free(&s->set);
     catalog_close(&s->catalog);
+    supervisor_close(&s->supervisor);
     lock_release(&s->lock);
     mem_free(&s->catalog_path);
     fd_close(&s->signals);
@@ -332,6 +335,7 @@ static void stop_asked(struct scheduler *s, int number)
     s->stops++;
     if (s->stops == 1) {
         s->stop_us = clock_monotonic_us();
+        supervisor_tell(&s->supervisor, "STOPPING=1");
         log_info("stopping (%s)%s", strsignal(number),
                  is_running(s) ? ": waiting for the jobs that run" : "");
     }
@@ -425,6 +429,7 @@ int scheduler_run(const struct scheduler_terms *terms, struct config **config, b
     AUTO(scheduler_free)
     struct scheduler s = {.terms = terms, .config = config, .lock = LOCK_FILE_INIT, .signals = -1};
 
+    supervisor_open(&s.supervisor);
     TRY(sched_clock_open(&s.clock, err));
     TRY(take_lock(&s, err));
     TRY(job_set_open(&s.set, *config, err));
@@ -433,6 +438,7 @@ int scheduler_run(const struct scheduler_terms *terms, struct config **config, b
     recall(&s, NULL);
     TRY(services_start(&s, err));
     log_info("the scheduler is at work: %zu jobs", s.set.n);
+    supervisor_tell(&s.supervisor, "READY=1");
     loop(&s);
     log_info("the scheduler ends");
     *failed = s.failed;

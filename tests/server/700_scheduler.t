@@ -193,7 +193,7 @@ kill -TERM "$pid"
 wait_for 10 ended "$pid"
 
 # ---- killed during a backup: the backup goes on, and is not taken twice
-slow 12MB
+slow 25MB
 at '2026-09-02 01:00:00'
 fresh_log
 daemon
@@ -232,7 +232,7 @@ kill -TERM "$pid"
 wait_for 10 ended "$pid"
 
 # ---- beside a backup by hand
-slow 12MB
+slow 25MB
 at '2026-09-04 01:00:01'
 unset PGBR_TEST_CLOCK
 backup_begin
