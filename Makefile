@@ -1,7 +1,7 @@
 # make demo            see it work: back up, drop a table, restore to the minute before
 # make test            everything a change must pass; ends with "N passed, N failed, N skipped"
 # make                 build/release/pgbr
-# make install         DESTDIR= PREFIX=/usr/local
+# make install         DESTDIR= PREFIX=/usr/local UNITDIR=PREFIX/lib/systemd/system
 # make unit server     tests without, and with, a PostgreSQL server; T=tests/server/x.t for one;
 #                      FAULTS=60 SEED=: faults on the wire to S3, and which
 # make model           every interleaving of the protocols by which hosts share a repository
@@ -38,6 +38,10 @@ AID_OBJ := $(patsubst %.c,$B/%.o,$(wildcard tests/lib/*.c))
 UNIT    := $(patsubst %.c,$B/%,$(wildcard tests/unit/*/test_*.c))
 FUZZ    := $(patsubst %.c,$B/%,$(wildcard tests/fuzz/fuzz_*.c))
 MAN     := $(wildcard docs/*.[1-8])
+UNITS   := $(wildcard docs/systemd/*.service docs/systemd/*.timer)
+# Where systemd looks for what was not installed by a package, or by one.
+UNITDIR ?= $(if $(filter /usr,$(PREFIX)),/lib/systemd/system,$(PREFIX)/lib/systemd/system)
+EXAMPLES := $(wildcard docs/examples/*)
 # Others give a header only and are loaded when they are wanted: docs/decisions/0003.
 PKGS    := libcrypto libzstd yaml-0.1 jansson libxxhash
 
@@ -168,6 +172,13 @@ install: $B/pgbr
 	install -D -m755 $B/pgbr $(DESTDIR)$(PREFIX)/bin/pgbr
 	for page in $(MAN); do \
 	    install -D -m644 $$page $(DESTDIR)$(PREFIX)/share/man/man$${page##*.}/$${page##*/}; \
+	done
+	for unit in $(UNITS); do \
+	    install -D -m644 $$unit $(DESTDIR)$(UNITDIR)/$${unit##*/} && \
+	    sed -i 's|@PREFIX@|$(PREFIX)|' $(DESTDIR)$(UNITDIR)/$${unit##*/} || exit 1; \
+	done
+	for file in $(EXAMPLES); do \
+	    install -D -m644 $$file $(DESTDIR)$(PREFIX)/share/doc/pgbr/examples/$${file##*/} || exit 1; \
 	done
 
 # Other PostgreSQL versions stay: they are not built here, only fetched.

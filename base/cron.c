@@ -2,6 +2,7 @@
  * cron_next.c. */
 #include "base/cron.h"
 
+#include <assert.h>
 #include <ctype.h>
 #include <stdio.h>
 #include <string.h>
@@ -95,7 +96,8 @@ static int read_item(const struct field *f, const char *text, size_t len, uint64
     }
     if (p != end)
         return out_of_range(f, text, len, err);
-    for (unsigned v = low; v <= high; v += step)
+    assert(f->max < 64);
+    for (unsigned v = low; v <= high && v <= f->max; v += step)
         *set |= UINT64_C(1) << v;
     return 0;
 }

@@ -174,6 +174,8 @@ static void hold_job_lock(void)
 
     if (fd > STDERR_FILENO && fd < INT_MAX)
         (void)fcntl((int)fd, F_SETFD, FD_CLOEXEC);
+    else
+        unsetenv("PGBR_JOB"); /* a hook's, perhaps: its commands are not the job */
     unsetenv("PGBR_JOB_LOCK");
 }
 

@@ -1,27 +1,39 @@
 /* clock.c - see clock.h. */
 #include "scheduler/clock.h"
 
-#include <stdio.h>
+#include <stdbool.h>
 #include <stdlib.h>
 
 #include "base/clock.h"
 
+/* A number up to the separator, which is passed. */
+static bool read_number(const char **text, char separator, double min, double max, double *out)
+{
+    char *end;
+
+    *out = strtod(*text, &end);
+    if (end == *text || *end != separator || !(*out >= min && *out <= max))
+        return false;
+    *text = end + 1;
+    return true;
+}
+
 int sched_clock_open(struct sched_clock *c, struct err *err)
 {
-    const char *text = getenv("PGBR_TEST_CLOCK");
+    const double last = 1e11, slowest = 0.01, fastest = 1e6, us = 1e6;
+    const char *text = getenv("PGBR_TEST_CLOCK"), *p = text;
     double start, factor, real;
-    char rest;
 
     *c = (struct sched_clock){.factor = 1};
     if (text == NULL || *text == '\0')
         return 0;
-    if (sscanf(text, "%lf:%lf:%lf%c", &start, &factor, &real, &rest) != 3 || start < 0 ||
-        start > 1e11 || real < 0 || real > 1e11 || !(factor >= 0.01 && factor <= 1e6))
+    if (!read_number(&p, ':', 0, last, &start) ||
+        !read_number(&p, ':', slowest, fastest, &factor) || !read_number(&p, '\0', 0, last, &real))
         return err_set(err, ERR_USAGE,
                        "PGBR_TEST_CLOCK=\"%.60s\" is not <start>:<factor>:<real start>; unset it: "
                        "it is for tests only",
                        text);
-    *c = (struct sched_clock){(int64_t)(start * 1e6), (int64_t)(real * 1e6), factor};
+    *c = (struct sched_clock){(int64_t)(start * us), (int64_t)(real * us), factor};
     return 0;
 }
 

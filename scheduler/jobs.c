@@ -151,7 +151,7 @@ static void carry_over(struct job_set *s, size_t i, const struct job_set *before
     plan->state = was->state;
     plan->due_us = was->due_us;
     plan->not_before_us = was->not_before_us;
-    plan->next_us = plan->seen_us = now_us;
+    plan->next_us = now_us;
     s->jobs[i].start_us = before->jobs[k].start_us;
     s->jobs[i].pid = before->jobs[k].pid;
     s->jobs[i].orphan = before->jobs[k].orphan;

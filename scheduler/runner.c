@@ -17,6 +17,7 @@
 #include "catalog/jobs.h"
 #include "scheduler/child.h"
 #include "scheduler/elsewhere.h"
+#include "scheduler/events.h"
 #include "scheduler/jobs.h"
 #include "scheduler/role.h"
 
@@ -152,6 +153,22 @@ static int start_command(struct runner *r, struct err *err)
     return rc;
 }
 
+/* The command knows what went wrong; that it was too slow, was killed, or that a hook failed behind
+ * it is known here. */
+static void amend_record(struct catalog_run *run, struct catalog *c, struct run_result *out)
+{
+    struct err err = {0};
+
+    if (run->message != NULL && out->note[0] == '\0')
+        snprintf(out->note, sizeof out->note, "%s", run->message);
+    if (run->exit_status == out->status)
+        return;
+    run->exit_status = out->status;
+    run->message = out->note[0] != '\0' ? out->note : NULL;
+    if (catalog_run_finish(c, run, &err) != 0)
+        log_warning("%s", err.msg);
+}
+
 /* What the command itself said of its end, where it left a row. Otherwise it gets one here. */
 static void take_record(struct runner *r, struct catalog *c, struct run_result *out)
 {
@@ -164,8 +181,7 @@ static void take_record(struct runner *r, struct catalog *c, struct run_result *
     }
     if (runs.n == 1 && r->pid != 0 && runs.rows[0].pid == r->pid &&
         runs.rows[0].started_us >= r->started_us) {
-        if (runs.rows[0].message != NULL && out->note[0] == '\0')
-            snprintf(out->note, sizeof out->note, "%s", runs.rows[0].message);
+        amend_record(&runs.rows[0], c, out);
         return;
     }
     struct catalog_run row = {.job = r->o->job->name,
@@ -183,6 +199,17 @@ static void take_record(struct runner *r, struct catalog *c, struct run_result *
         log_warning("this run is not recorded: %s", err.msg);
 }
 
+/* That it cannot begin is told once; that all is well, after something was not. */
+static void tell_people(struct runner *r, struct catalog *c, const struct run_result *out)
+{
+    const struct job_config *job = r->o->job;
+
+    if (out->status == JOB_LATER && !out->usual && !job_is_bad(c, job))
+        job_event(c, job, "warning", "it waits: %s", out->note);
+    if ((out->status == JOB_DONE || out->status == JOB_WARNINGS) && job_is_bad(c, job))
+        job_event(c, job, "info", "it works again");
+}
+
 static void record(struct runner *r, struct run_result *out)
 {
     AUTO(catalog_close) struct catalog *c = NULL;
@@ -194,6 +221,7 @@ static void record(struct runner *r, struct run_result *out)
     }
     if (out->status != JOB_LATER && out->status != JOB_SETTLED)
         take_record(r, c, out);
+    tell_people(r, c, out);
     if (r->o->recorded &&
         catalog_job_ended(c, r->o->job->name, sched_now_us(r->o->clock), out->status,
                           out->note[0] != '\0' ? out->note : NULL, &err) != 0)

@@ -33,12 +33,11 @@ static int64_t seconds_of(int64_t us)
     return us >= 0 ? us / US : -((-us + US - 1) / US);
 }
 
-static void find_next(struct schedule_job *j, int64_t after_us, int64_t now_us)
+static void find_next(struct schedule_job *j, int64_t after_us)
 {
     int64_t next = cron_next(&j->cron, j->zone, seconds_of(after_us));
 
     j->next_us = next == CRON_NEVER ? INT64_MAX : next * US;
-    j->seen_us = now_us;
 }
 
 static int64_t taken_up(const struct schedule_job *j)
@@ -107,9 +106,9 @@ bool schedule_tick(struct schedule_job *j, int64_t now_us, const struct schedule
         return changed; /* what falls due meanwhile is found when it is over */
     if (j->state == SCHEDULE_PENDING && j->not_before_us > now_us + SCHEDULE_DAY_US)
         j->not_before_us = now_us; /* the clock was set back since */
-    if (changed || now_us < j->seen_us || now_us >= j->next_us) {
+    if (changed || now_us >= j->next_us) {
         take_due(j, now_us, told);
-        find_next(j, MAX_OF(taken_up(j), now_us), now_us);
+        find_next(j, MAX_OF(taken_up(j), now_us));
     }
     return drop_late(j, now_us, told) || changed;
 }
@@ -120,7 +119,7 @@ void schedule_first(struct schedule_job *j, int64_t now_us)
 {
     j->memory = (struct schedule_memory){.due_us = now_us};
     j->state = SCHEDULE_IDLE;
-    find_next(j, now_us, now_us);
+    find_next(j, now_us);
 }
 
 void schedule_recall(struct schedule_job *j, const struct schedule_memory *m, bool running,
@@ -130,7 +129,6 @@ void schedule_recall(struct schedule_job *j, const struct schedule_memory *m, bo
     j->state = SCHEDULE_IDLE;
     j->due_us = m->due_us;
     j->next_us = now_us; /* to be looked at by the next tick */
-    j->seen_us = now_us;
     if (!m->open)
         return;
     if (m->retry_us != 0 && !running) {
@@ -237,7 +235,6 @@ void schedule_end(struct schedule_job *j, enum schedule_outcome outcome, int64_t
         end_badly(j, outcome, now_us, told);
     }
     j->next_us = now_us; /* the next tick looks at what fell due meanwhile */
-    j->seen_us = now_us;
 }
 
 /* ---- waiting ---- */

@@ -53,7 +53,6 @@ struct schedule_job {
     int64_t due_us;        /* pending, running: the time it is for */
     int64_t not_before_us; /* pending */
     int64_t next_us;       /* the due time that comes next; INT64_MAX: none */
-    int64_t seen_us;       /* when that was found out */
 };
 
 enum schedule_outcome {

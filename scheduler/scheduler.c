@@ -15,7 +15,9 @@
 #include "base/mem.h"
 #include "scheduler/child.h"
 #include "scheduler/clock.h"
+#include "scheduler/events.h"
 #include "scheduler/jobs.h"
+#include "scheduler/supervisor.h"
 
 enum {
     US = 1000000,
@@ -26,6 +28,7 @@ struct scheduler {
     const struct scheduler_terms *terms;
     struct config **config;
     struct sched_clock clock;
+    struct supervisor supervisor;
     struct job_set set;
     struct lock_file lock;
     struct catalog *catalog; /* NULL: cannot be used */
@@ -33,6 +36,7 @@ struct scheduler {
     bool unrecorded; /* that was logged */
     int signals;     /* a signalfd */
     bool reload;
+    bool began;      /* what was missed before that, nobody was there for */
     unsigned stops;  /* how often it was asked to stop */
     int64_t stop_us; /* monotonic: since when */
     bool failed;
@@ -69,6 +73,7 @@ static void scheduler_free(struct scheduler *s)
     services_stop(s);
     job_set_free(&s->set);
     catalog_close(&s->catalog);
+    supervisor_close(&s->supervisor);
     lock_release(&s->lock);
     mem_free(&s->catalog_path);
     fd_close(&s->signals);
@@ -117,10 +122,17 @@ static void tell(void *ctx, const struct schedule_job *plan, enum schedule_event
     case SCHEDULE_MISSED:
         log_warning("job %s: %lld earlier times have passed; they are made up for by one run",
                     conf->name, (long long)number);
+        if (!s->began)
+            job_event(s->catalog, conf, "warning",
+                      "%lld times have passed without it, while no scheduler was there; they are "
+                      "made up for by one run",
+                      (long long)number + 1);
         break;
     case SCHEDULE_DROPPED:
         log_warning("job %s: left out, it was due at %s and does not catch up", conf->name,
                     clock_format_utc(number, when));
+        job_event(s->catalog, conf, "warning", "left out, it was due at %s and does not catch up",
+                  when);
         break;
     case SCHEDULE_CLOCK_BACK:
         log_warning("job %s: the clock had been at %s before; that is taken for a mistake",
@@ -131,6 +143,10 @@ static void tell(void *ctx, const struct schedule_job *plan, enum schedule_event
         break;
     case SCHEDULE_GIVEN_UP:
         log_error("job %s: failed %lld times, not tried again before its next time", conf->name,
+                  (long long)number);
+        job_event(s->catalog, conf, "error",
+                  "failed %lld times, not tried again before its next "
+                  "time; \"pgbr scheduler list\" tells why",
                   (long long)number);
         break;
     }
@@ -205,6 +221,9 @@ static void end_job(struct scheduler *s, size_t i, int status)
     s->failed |= outcome != SCHEDULE_DONE && outcome != SCHEDULE_SETTLED;
     schedule_end(&s->set.plans[i], outcome, sched_now_us(&s->clock), &told);
     save(s, i);
+    if (outcome == SCHEDULE_BROKEN && s->set.plans[i].memory.failures == 1)
+        job_event(s->catalog, s->set.jobs[i].conf, "error",
+                  "its command or the configuration is wrong; it waits until that is mended");
 }
 
 static void start_job(struct scheduler *s, struct schedule_job *plan)
@@ -276,6 +295,7 @@ static void start_due(struct scheduler *s)
     for (size_t i = 0; i < s->set.n; i++)
         if (schedule_tick(&s->set.plans[i], now, &told))
             save(s, i);
+    s->began = true;
     while ((plan = schedule_pick(s->set.plans, s->set.n, now)) != NULL)
         start_job(s, plan);
 }
@@ -332,6 +352,7 @@ static void stop_asked(struct scheduler *s, int number)
     s->stops++;
     if (s->stops == 1) {
         s->stop_us = clock_monotonic_us();
+        supervisor_tell(&s->supervisor, "STOPPING=1");
         log_info("stopping (%s)%s", strsignal(number),
                  is_running(s) ? ": waiting for the jobs that run" : "");
     }
@@ -425,6 +446,7 @@ int scheduler_run(const struct scheduler_terms *terms, struct config **config, b
     AUTO(scheduler_free)
     struct scheduler s = {.terms = terms, .config = config, .lock = LOCK_FILE_INIT, .signals = -1};
 
+    supervisor_open(&s.supervisor);
     TRY(sched_clock_open(&s.clock, err));
     TRY(take_lock(&s, err));
     TRY(job_set_open(&s.set, *config, err));
@@ -433,6 +455,7 @@ int scheduler_run(const struct scheduler_terms *terms, struct config **config, b
     recall(&s, NULL);
     TRY(services_start(&s, err));
     log_info("the scheduler is at work: %zu jobs", s.set.n);
+    supervisor_tell(&s.supervisor, "READY=1");
     loop(&s);
     log_info("the scheduler ends");
     *failed = s.failed;

@@ -64,7 +64,8 @@ ok 'with the clock set back' pgbr scheduler run --once
 at '2026-03-29 01:30'
 ok 'and at its time once more' pgbr scheduler run --once
 is "$(n_runs)" 1 'it does not run again'
-at '2026-05-10 00:30:01'
+sleep 2 # what was taken before the due time is older than this second
+at '2026-05-10 00:30:00'
 ok 'after six weeks' pgbr scheduler run --once
 like "$out" 'job nightly: 41 earlier times have passed; they are made up for by one run' 'what was missed is told'
 is "$(n_runs)" 2 'and made up for by one run'
@@ -83,6 +84,14 @@ is "$(runs | tail -1)" 'hooked|verify|1' 'that is recorded'
 is "$(cat hooks)" before 'and nothing was run'
 is "$(value failures) $(value state)" '1 pending' 'it is to be tried again'
 as_owner touch "$work/go"
+events() {
+    python3 - "$work/state/catalog.db" <<'END'
+import sqlite3, sys
+for row in sqlite3.connect(sys.argv[1]).execute(
+        "select level, text from event where kind = 'job' order by id"):
+    print("|".join(map(str, row)))
+END
+}
 at '2026-06-01 00:01:59'
 ok 'not at once' pgbr scheduler run --once
 is "$(cat hooks)" before 'nothing is run before its delay'
@@ -103,7 +112,9 @@ at '2026-07-01 00:01'
 before=$(count_backups)
 fails 1 'it took longer than its time limit of 1.*s and was stopped' 'too slow a run is stopped' pgbr scheduler run --once
 is "$(count_backups)" "$before" 'it left no backup'
-like "$(pgbr scheduler list)" 'last run: .*failed after' 'list tells'
+like "$(pgbr scheduler list)" 'last run: .*timed out after.*it took longer than its time limit' 'list tells'
+is "$(events | tail -1)" 'error|job slow: failed 1 times, not tried again before its next time; "pgbr scheduler list" tells why' \
+    'and people hear of it'
 
 # ---- a daemon
 daemon() {
@@ -135,10 +146,20 @@ at '2026-08-01 00:00'
 pgbr scheduler run --once
 at '2026-08-05 01:00:01' # it was down for some days
 fresh_log
-daemon
+python3 - "$work/notify" <<'END' >notified &
+import os, socket, sys
+s = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+s.bind(sys.argv[1])
+os.chmod(sys.argv[1], 0o777)
+print(s.recv(1000).decode(), flush=True)
+END
+wait_for 10 test -S notify
+NOTIFY_SOCKET=$work/notify daemon
 wait_for 30 idle
-like "$(cat sched.log)" '4 earlier times have passed|3 earlier times have passed' 'a daemon makes up for what was missed at once'
+like "$(cat sched.log)" '4 earlier times have passed' 'a daemon makes up for what was missed at once'
 is "$(runs | tail -1)" 'daily|backup|0' 'by one run'
+like "$(events | tail -2)" 'warning\|job daily: 5 times have passed without it, while no scheduler was there; .*info\|job daily: it works again' 'people hear of both'
+is "$(cat notified)" READY=1 'systemd hears that it is ready'
 fails 1 'a scheduler runs already: .*process' 'there is one scheduler in a state directory' pgbr scheduler run
 unlike "$(pgbr scheduler list)" 'no scheduler is at work' 'list sees it'
 
@@ -192,7 +213,7 @@ kill -TERM "$pid"
 wait_for 10 ended "$pid"
 
 # ---- killed during a backup: the backup goes on, and is not taken twice
-slow 12MB
+slow 25MB
 at '2026-09-02 01:00:00'
 fresh_log
 daemon
@@ -231,7 +252,7 @@ kill -TERM "$pid"
 wait_for 10 ended "$pid"
 
 # ---- beside a backup by hand
-slow 12MB
+slow 25MB
 at '2026-09-04 01:00:01'
 unset PGBR_TEST_CLOCK
 backup_begin

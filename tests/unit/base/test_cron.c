@@ -196,6 +196,14 @@ static void an_hour_that_comes_twice_counts_once_where_it_is_named(void **state)
          "America/St_Johns", /* 00:01 to 23:01 */
          "2010-11-07 01:45",
          {"2010-11-07 02:00", "2010-11-07 03:00", "2010-11-07 04:00"}},
+        {"30 * * * *", /* while the clock shows the next day already */
+         "America/St_Johns",
+         "2010-11-07 02:30:30",
+         {"2010-11-07 03:00", "2010-11-07 04:00"}},
+        {"*/15 * * * *", /* 00:00 comes before the second 23:15 of the day before */
+         "America/St_Johns",
+         "2010-11-07 02:29:30",
+         {"2010-11-07 02:30", "2010-11-07 02:45", "2010-11-07 03:00"}},
     };
     (void)state;
 
