@@ -18,6 +18,7 @@
 #include "base/hash.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "repo/names.h"
 #include "repo/lease.h"
 #include "restore/fetch.h"
 #include "restore/job.h"
@@ -283,18 +284,30 @@ static void pin(const struct restore_plan *plan, struct lease **lease, char set[
         log_debug("the backup is not pinned while it is restored: %s", err.msg);
 }
 
-/* Only now, when the lease is there: who expires it later sees the lease. */
+/* Only now, when the lease is there: who expires it later sees the lease. In this order, because
+ * the tombstone goes after what it hides. */
 static int still_there(const struct restore_plan *plan, struct err *err)
 {
+    struct repo *r = plan->job->repo;
+    AUTO(buf_free) struct buf key = BUF_INIT;
+    struct store_entry entry;
     bool expired;
 
-    TRY(expired_seen(plan->job->repo, plan->label, &expired, err));
-    if (!expired)
+    TRY(expired_seen(r, plan->label, &expired, err));
+    if (expired)
+        return err_set(err, ERR_NOT_FOUND,
+                       "backup %s was expired since it was chosen; \"pgbr hold %s\" brings it back "
+                       "if all of it is still there",
+                       plan->label, plan->label);
+    if (store_stat(repo_store(r), name_manifest(&key, repo_cluster(r), plan->label), &entry, err) ==
+        0)
         return 0;
-    return err_set(err, ERR_NOT_FOUND,
-                   "backup %s was expired since it was chosen; \"pgbr hold %s\" brings it back if "
-                   "all of it is still there",
-                   plan->label, plan->label);
+    if (err->code == ERR_NOT_FOUND)
+        err_set(err, ERR_NOT_FOUND,
+                "backup %s was expired and removed since it was chosen; restore again, so that "
+                "another one is chosen",
+                plan->label);
+    return -1;
 }
 
 /* A lease that is left to age keeps the backup and its WAL for the recovery that follows. */
@@ -483,6 +496,7 @@ int restore_run(const struct restore_request *q, struct restore_plan *plan, stru
         atomic_store(&q->progress->bytes_total, plan->bytes);
         atomic_store(&q->progress->files_total, plan->files);
     }
+    crash_point("restore-planned");
     pin(plan, &lease, set, &lost);
     result = still_there(plan, err) == 0 ? restore(q, plan, err) : -1;
     if (q->progress != NULL)

@@ -75,4 +75,23 @@ while read -r count point; do
     ok "killed at $point" killed_at "$point"
     [ "$count" -lt 2 ] || ok "killed at the last of $count $point" killed_at "$point:$count"
 done <<<"$points"
+
+# A restore sleeps between its plan and its lease; the backup that it chose is removed meanwhile.
+rm -rf repo && cp -a whole repo
+gone=$(sed -n 2p <<<"$all")
+as_owner env PGBR_STOP_AT=restore-planned "$crashing" -c "$config" restore main --set "$gone" \
+    --target immediate --data-dir "$work/copy" >slept.txt 2>&1 &
+sleeper=$!
+asleep() {
+    pid=$(pgrep -f "^$crashing .* restore main") && [ "$(ps -o state= "$pid")" = T ]
+}
+wait_for 30 asleep
+pgbr expire main
+# shellcheck disable=SC2046
+kill -CONT $(children "$sleeper") "$sleeper" # runuser sleeps with it
+status=0
+wait "$sleeper" || status=$?
+is "$status" 1 'a restore whose backup went away while it slept fails'
+like "$(cat slept.txt)" "backup $gone was expired and removed since it was chosen" 'and says so'
+ok 'without having touched the directory' test ! -e copy
 done_testing
