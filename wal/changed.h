@@ -55,7 +55,8 @@ struct changed_range {
     const struct stop *stop;
 };
 /*
- * Reads the indexes of the range, of segments that are not archived (yet) from pg_wal. 0 and *out
+ * Reads the indexes of the range, sums of them where there are any, and of segments that are not
+ * archived (yet) pg_wal. 0 and *out
  * NULL: the WAL cannot tell what changed; why is in *doubt (not an error: there are other ways). -1
  * is for what concerns more than that: interrupted, a store that does not answer.
  */

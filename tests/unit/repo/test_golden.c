@@ -290,7 +290,7 @@ static void wal_comes_out_as_it_went_in(void **state)
         wal_is(g.repo, "000000010000000000000004.partial", SEGMENT_HASH);
         wal_is(g.repo, "00000002.history", hash64(HISTORY, strlen(HISTORY)));
         wal_is(g.repo, SEG ".00000028.backup", hash64(BACKUP_FILE, strlen(BACKUP_FILE)));
-        OK(wal_object_index(g.repo, system_id, MAJOR, SEG, &index, &err), &err);
+        OK(wal_object_index(g.repo, system_id, MAJOR, SEG, &index, NULL, &err), &err);
         wal_index_init(&ix);
         OK(wal_index_read(index.p, index.len, WAL_INDEX_ALL, &ix, &err), &err);
         assert_int_equal(ix.system_id, system_id);
