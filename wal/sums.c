@@ -192,9 +192,21 @@ static int load(struct repo *r, const struct identity *id, const struct sum_name
     return wal_sum_read(bytes.p, bytes.len, name, id->system_id, id->major, sum, err);
 }
 
-static int compare(struct repo *r, const struct identity *id, const struct sum_name *name,
-                   const struct stop *stop, struct err *err)
+/* Those that may stand for a part of this one: they are compared themselves. */
+static struct sum_list shorter_than(const struct sum_list *all, const struct sum_name *name)
 {
+    struct sum_list l = {xcalloc(all->n, sizeof *l.items), 0};
+
+    for (size_t i = 0; i < all->n; i++)
+        if (all->items[i].end - all->items[i].start < name->end - name->start)
+            l.items[l.n++] = all->items[i];
+    return l;
+}
+
+static int compare(struct repo *r, const struct identity *id, const struct sum_list *all,
+                   const struct sum_name *name, const struct stop *stop, struct err *err)
+{
+    AUTO(sum_list_free) struct sum_list shorter = shorter_than(all, name);
     AUTO(wal_sum_free) struct wal_sum is, should;
     AUTO(buf_free) struct buf a = BUF_INIT, b = BUF_INIT;
     struct wal_place place = {r, id->system_id, id->major, 0};
@@ -205,7 +217,8 @@ static int compare(struct repo *r, const struct identity *id, const struct sum_n
     TRY(load(r, id, name, &is, err));
     place.segment_size = is.ix.segment_size;
     first = is.ix.start / place.segment_size;
-    TRY(sum_merge(&place, name->timeline, first, first + is.ix.further, NULL, stop, &should, err));
+    TRY(sum_merge(&place, name->timeline, first, first + is.ix.further, &shorter, stop, &should,
+                  err));
     wal_sum_write(&is, &a);
     wal_sum_write(&should, &b);
     if (a.len == b.len && memcmp(a.p, b.p, a.len) == 0)
@@ -216,15 +229,15 @@ static int compare(struct repo *r, const struct identity *id, const struct sum_n
 }
 
 /* What is not found was expired meanwhile, or is missed by those that look for gaps. */
-static int verify_one(struct repo *r, const struct identity *id, const struct sum_name *name,
-                      const struct stop *stop,
+static int verify_one(struct repo *r, const struct identity *id, const struct sum_list *all,
+                      const struct sum_name *name, const struct stop *stop,
                       void (*found)(void *ctx, const char *key, const char *why), void *ctx,
                       struct err *err)
 {
     AUTO(buf_free) struct buf key = BUF_INIT;
 
     TRY(stop_check(stop, err));
-    if (compare(r, id, name, stop, err) == 0)
+    if (compare(r, id, all, name, stop, err) == 0)
         return 0;
     if (!is_doubt(err->code))
         return -1;
@@ -246,7 +259,7 @@ int sums_verify(struct repo *r, const struct stop *stop,
 
         TRY(wal_sums_list(r, ids[i].system_id, ids[i].major, &sums, err));
         for (size_t k = 0; k < sums.n; k++)
-            TRY(verify_one(r, &ids[i], &sums.items[k], stop, found, ctx, err));
+            TRY(verify_one(r, &ids[i], &sums, &sums.items[k], stop, found, ctx, err));
     }
     return 0;
 }
