@@ -17,6 +17,7 @@ import sys
 from backups import Manifest, check_contents
 from notation import Wrong, need
 from objects import FILETAB, INFO, MAP, TEXT, Object, Repo, fields, u64_of, uv_of
+from sums import check_sum
 from wal import WALSUM, check_index, wal_file, wal_key
 
 
@@ -46,7 +47,7 @@ def check_tables(o):
 
 def check(repo):
     count = {}
-    body = {1: check_contents, 2: check_tables, 3: check_backup, 4: check_wal, 5: wal_file,
+    body = {1: check_contents, 2: check_tables, 3: check_backup, 4: check_wal, 5: wal_file, 6: check_sum,
             8: lambda o: o.read(0, INFO), 9: check_lease}
     for key in repo.keys():
         try:
