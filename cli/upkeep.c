@@ -40,18 +40,16 @@ static const struct pubinfo *next_base(const struct backup_list *l)
 static int make_sums(struct app *app, struct repo *r, struct sums_made *made, struct err *err)
 {
     AUTO(backups_free) struct backup_list l = {0};
-    struct sums_request q = {.small = SUM_SMALL,
-                             .large = SUM_LARGE,
-                             .time_limit_us = SUMS_TIME_US,
-                             .stop = &app->stop};
+    struct sums_request q = {
+        .small = SUM_SMALL, .large = SUM_LARGE, .time_limit_us = SUMS_TIME_US, .stop = &app->stop};
     const struct pubinfo *base;
 
     TRY(backups_list(r, &l, NULL, NULL, err));
     base = next_base(&l);
     if (base == NULL)
         return 0;
-    q.place = (struct wal_place){r, base->system_id, base->pg_version / 10000,
-                                 base->wal_segment_size};
+    q.place =
+        (struct wal_place){r, base->system_id, base->pg_version / 10000, base->wal_segment_size};
     q.from = base->start_lsn;
     return sums_make(&q, made, err);
 }

@@ -308,8 +308,7 @@ static void judge(struct expiry *e, struct wal_listed *w, const struct retention
         w->files[i].goes =
             w->keep.segment_size == listed_by && retention_wal_goes(&w->keep, w->files[i].segno);
     for (size_t i = 0; i < w->n_sums; i++)
-        w->sums[i].goes =
-            w->keep.segment_size == listed_by && sum_goes(&w->keep, &w->sums[i].name);
+        w->sums[i].goes = w->keep.segment_size == listed_by && sum_goes(&w->keep, &w->sums[i].name);
     tell_what_goes(e, w);
     tell_what_stays(e, &w->keep);
 }

@@ -34,7 +34,8 @@ static bool take_segment(struct cursor *c, struct wal_index *ix)
         return false;
     ix->segment_size = UINT32_C(1) << log2;
     ix->end_of_data = ix->start + cur_uv_max(c, told(ix));
-    return ix->start % ix->segment_size == 0 && ix->start <= UINT64_MAX - MAX_OF(told(ix), (uint64_t)WAL_SEGSZ_MAX);
+    return ix->start % ix->segment_size == 0 &&
+           ix->start <= UINT64_MAX - MAX_OF(told(ix), (uint64_t)WAL_SEGSZ_MAX);
 }
 
 static bool take_timelines(struct cursor *c, struct wal_index *ix)

@@ -45,8 +45,9 @@ static int read_stored(struct cursor *c, struct wal_sum *s, uint32_t *n, struct 
     unsigned version = cur_u8(c);
 
     if (version != SUM_VERSION && !c->bad)
-        return err_set(err, ERR_UNSUPPORTED, "sum of WAL indexes: version %u, this program knows %d",
-                       version, (int)SUM_VERSION);
+        return err_set(err, ERR_UNSUPPORTED,
+                       "sum of WAL indexes: version %u, this program knows %d", version,
+                       (int)SUM_VERSION);
     *n = (uint32_t)cur_uv_max(c, MIN_OF(cur_left(c) / STORED_MIN, (size_t)WAL_SUM_SEGMENTS_MAX));
     s->stored = xcalloc(*n, sizeof *s->stored);
     for (uint32_t i = 0; i < *n; i++) {

@@ -59,11 +59,11 @@ static int follow(struct collector *c, const struct sum_list *sums, bool *misfit
 static int collect(const struct changed_range *range, const struct sum_list *sums,
                    struct changed **out, bool *misfit, struct err *err)
 {
-    AUTO(changed_free) struct changed *changed = changed_new();
+    AUTO(changed_free) struct changed *changed = changed_new(range->temp_dir);
     struct collector c = {.range = range, .changed = changed};
 
     TRY(follow(&c, sums, misfit, err));
-    changed_finish(changed);
+    TRY(changed_finish(changed, err));
     *out = TAKE(changed);
     return 0;
 }

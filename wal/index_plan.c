@@ -215,8 +215,7 @@ int walk_plan_check(const struct index_walk *w, const struct walk_plan *p,
         const struct wal_stored *was = &sum->stored[s - item->first];
         struct listed_segment key = {.timeline = sum->ix.tli, .segno = s};
         const struct listed_segment *is =
-            p->n_listed == 0 ? NULL
-                             : bsearch(&key, p->listed, p->n_listed, sizeof key, by_place);
+            p->n_listed == 0 ? NULL : bsearch(&key, p->listed, p->n_listed, sizeof key, by_place);
 
         wal_segment_name(sum->ix.tli, s, w->place.segment_size, name);
         if (is == NULL)

@@ -1,8 +1,8 @@
 /*
  * golden.h - what the repositories in tests/golden/ hold, and how they are made: by
- * "test_golden make DIR", into DIR/plain and DIR/encrypted, for a new version of the format, and for
- * a new kind of object in a way of its own ("test_golden make-sums DIR"). Those that are there are
- * never written again.
+ * "test_golden make DIR", into DIR/plain and DIR/encrypted, for a new version of the format, and
+ * for a new kind of object in a way of its own ("test_golden make-sums DIR"). Those that are there
+ * are never written again.
  */
 #ifndef PGBR_TESTS_UNIT_REPO_GOLDEN_H
 #define PGBR_TESTS_UNIT_REPO_GOLDEN_H

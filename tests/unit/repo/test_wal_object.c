@@ -129,8 +129,8 @@ static void an_index_comes_back_where_there_is_one(void **state)
         assert_string_equal(buf_text(&index), "what the segment holds");
         w = source_of(NEXT, &raw, NULL);
         OK(wal_object_put(s.repo, &w, 1, &done, &err), &err);
-        FAILS(wal_object_index(s.repo, SAMPLE_SYSTEM_ID, SAMPLE_MAJOR, NEXT, &index, NULL, &err), &err,
-              ERR_NOT_FOUND);
+        FAILS(wal_object_index(s.repo, SAMPLE_SYSTEM_ID, SAMPLE_MAJOR, NEXT, &index, NULL, &err),
+              &err, ERR_NOT_FOUND);
         assert_non_null(strstr(err.msg, "carries no WAL index"));
     }
 }
@@ -593,7 +593,8 @@ static void without_the_key_wal_is_there_but_unreadable(void **state)
     assert_true(whole);
     FAILS(fetch(r, SEG, &out), &err, ERR_KEY);
     FAILS(fetch(r, HISTORY, &out), &err, ERR_KEY);
-    FAILS(wal_object_index(r, SAMPLE_SYSTEM_ID, SAMPLE_MAJOR, SEG, &out, NULL, &err), &err, ERR_KEY);
+    FAILS(wal_object_index(r, SAMPLE_SYSTEM_ID, SAMPLE_MAJOR, SEG, &out, NULL, &err), &err,
+          ERR_KEY);
     FAILS(push(r, NEXT, &raw, &done), &err, ERR_KEY);
     OK(wal_object_exists(r, SAMPLE_SYSTEM_ID, SAMPLE_MAJOR, NEXT, &whole, &err), &err);
     assert_false(whole);

@@ -1,4 +1,5 @@
-/* test_sums.c - sums of WAL indexes: they say what the indexes say, and never cost more than time. */
+/* test_sums.c - sums of WAL indexes: they say what the indexes say, and never cost more than time.
+ */
 #include "wal/sums.h"
 
 #include "base/log.h"
@@ -516,7 +517,8 @@ static void of_wal_that_does_not_tell_all_there_is_no_sum(void **state)
                 memset(segment + 300, 0, RIG_SEGSZ - 300);
             }
             if (way != MISSING || i != 3)
-                rig_put(&w.rig, &w.wal, i, 1, way == NO_INDEX && i == 3 ? WITHOUT_INDEX : WITH_INDEX);
+                rig_put(&w.rig, &w.wal, i, 1,
+                        way == NO_INDEX && i == 3 ? WITHOUT_INDEX : WITH_INDEX);
         }
         made = make(&w, 2, 4);
         /* what is between two is nowhere but in the pieces that each of them keeps */
@@ -820,8 +822,7 @@ static void a_store_that_does_not_answer_is_no_doubt(void **state)
             calls++;
             continue;
         }
-        FAILS(collect_from(&w, repo, w.starts[0], w.starts[38], &c, &doubt), &err,
-              ERR_UNREACHABLE);
+        FAILS(collect_from(&w, repo, w.starts[0], w.starts[38], &c, &doubt), &err, ERR_UNREACHABLE);
         assert_null(c);
         assert_int_equal(doubt.code, 0);
     }
