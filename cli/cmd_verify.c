@@ -363,7 +363,8 @@ static int run(struct app *app, int argc, char **argv, struct err *err)
 }
 
 static const struct option_row options[] = {
-    {'d', "deep", NULL, "also decrypt and decompress every chunk, and make sums anew; needs the key"},
+    {'d', "deep", NULL,
+     "also decrypt and decompress every chunk, and make sums anew; needs the key"},
     {'s', "set", "LABEL", "this backup only, with all that it needs"},
     {'W', "wal", NULL, "only look whether WAL is without gaps"},
     {'r', "repo", "NAME", "this repository only; otherwise all"},

@@ -712,10 +712,10 @@ static int measure(char **argv)
     adding_us += cpu_us();
     sum = changed_sum(c);
     getrusage(RUSAGE_SELF, &usage);
-    printf("%llu blocks in %llu files: %.1f s CPU, at most %ld MiB resident, %llu MiB in the file\n",
-           (unsigned long long)sum.blocks, (unsigned long long)sum.files,
-           (double)adding_us / 1e6, usage.ru_maxrss >> 10,
-           (unsigned long long)sum.in_file >> 20);
+    printf(
+        "%llu blocks in %llu files: %.1f s CPU, at most %ld MiB resident, %llu MiB in the file\n",
+        (unsigned long long)sum.blocks, (unsigned long long)sum.files, (double)adding_us / 1e6,
+        usage.ru_maxrss >> 10, (unsigned long long)sum.in_file >> 20);
     changed_free(&c);
     return 0;
 }
