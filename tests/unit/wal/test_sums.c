@@ -422,6 +422,74 @@ static void a_sum_counts_what_the_indexes_and_the_records_between_them_say(void 
     world_end(&w);
 }
 
+/* The next record begins 8 bytes before the segment ends: not even its header is whole there. */
+static void leave_eight_bytes(struct wal_make *m)
+{
+    size_t left;
+
+    wal_make_fill(m, 100);
+    left = RIG_SEGSZ - m->bytes.len % RIG_SEGSZ;
+    wal_make_noise(m, left - 8);
+    assert_int_equal(m->bytes.len % RIG_SEGSZ, RIG_SEGSZ - 8);
+}
+
+/* One that begins there, and takes all of the next segment but 8 bytes. */
+static void fill_the_next(struct wal_make *m)
+{
+    wal_make_noise(m, RIG_SEGSZ - 40 - (RIG_SEGSZ / WAL_PAGE - 1) * 24);
+    assert_int_equal(m->bytes.len % RIG_SEGSZ, RIG_SEGSZ - 8);
+}
+
+static void sum_of(struct world *w, uint64_t first, uint64_t last, struct wal_sum *s)
+{
+    struct wal_place place = place_of(w);
+    bool made;
+
+    wal_sum_init(s);
+    OK(sum_merge(&place, 1, first, last, NULL, NULL, s, &err), &err);
+    OK(wal_sum_put(w->rig.repo, s, &made, &err), &err);
+}
+
+/* The only record that starts in a segment may be one whose header, which names the one before it,
+ * is in the next. */
+static void a_header_that_is_cut_off_at_an_end_breaks_no_chain(void **state)
+{
+    AUTO(changed_free) struct changed *without = NULL;
+    struct err doubt;
+    struct world w;
+    (void)state;
+
+    world_begin(&w, 2);
+    note(&w, wal_make_change(&w.wal, rel_of(0), 0));
+    for (uint32_t i = 0; i < 2; i++) { /* 3 and 4, 5 and 6 */
+        wal_make_change(&w.wal, rel_of(0), 10 * i + 1);
+        leave_eight_bytes(&w.wal);
+        fill_the_next(&w.wal);
+        wal_make_change(&w.wal, rel_of(0), 10 * i + 2);
+        wal_make_change(&w.wal, rel_of(0), 10 * i + 3);
+    }
+    wal_make_switch(&w.wal); /* 7 */
+    note(&w, wal_make_noise(&w.wal, 50));
+    rig_put_range(&w.rig, &w.wal, 0, 5, 1);
+    without = collected(&w, w.starts[0], w.starts[1], &doubt);
+    if (without == NULL)
+        fail_msg("%s", doubt.msg);
+    for (uint64_t first = 4; first <= 5; first++) {
+        AUTO(changed_free) struct changed *with = NULL;
+        AUTO(wal_sum_free) struct wal_sum s;
+
+        sum_of(&w, first, first + 1, &s);
+        assert_true(s.ix.first_prev != 0);
+        assert_true(s.ix.last_prev != 0);
+        with = collected(&w, w.starts[0], w.starts[1], &doubt);
+        if (with == NULL)
+            fail_msg("from %d: %s", (int)first, doubt.msg);
+        same_set(without, with);
+        forget_sums(&w);
+    }
+    world_end(&w);
+}
+
 /* ---- which are made ---- */
 
 /* n segments, each of which changes one block. */
@@ -875,6 +943,7 @@ int main(void)
         cmocka_unit_test(of_any_wal_sums_tell_the_same),
         cmocka_unit_test(a_sum_of_sums_is_the_sum_of_all),
         cmocka_unit_test(a_sum_counts_what_the_indexes_and_the_records_between_them_say),
+        cmocka_unit_test(a_header_that_is_cut_off_at_an_end_breaks_no_chain),
         cmocka_unit_test(what_is_complete_is_summed_up_once),
         cmocka_unit_test(of_wal_that_does_not_tell_all_there_is_no_sum),
         cmocka_unit_test(making_ends_after_some_refusals_or_some_time),
