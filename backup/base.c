@@ -241,6 +241,7 @@ int base_changes(struct run *r, struct err *err)
                                   .history = &h,
                                   .to = r->session.start_lsn,
                                   .data_fd = r->data_fd,
+                                  .temp_dir = r->q->state_dir,
                                   .stop = r->q->stop};
     const struct pubinfo *p;
     struct err doubt = {0};

@@ -256,7 +256,7 @@ static int check_segment(void *ctx, uint32_t timeline, uint64_t segno, struct er
     wal_index_init(&ix);
     wal_index_init(&crossing);
     wal_segment_name(timeline, segno, c->pub->wal_segment_size, name);
-    TRY(wal_object_index(c->repo, c->pub->system_id, c->pub->pg_version / 10000, name, &bytes,
+    TRY(wal_object_index(c->repo, c->pub->system_id, c->pub->pg_version / 10000, name, &bytes, NULL,
                          err));
     if (wal_index_read(bytes.p, bytes.len, WAL_INDEX_SUMMARY, &ix, err) != 0 ||
         wal_chain_add(&c->chain, &ix, &what, &crossing, err) != 0)

@@ -15,26 +15,10 @@
 
 enum { LIST_BUFFER = 1 << 20, RECORD = 64, RECORD_MAX = 16 << 10 };
 
-static int unlinked_file(const char *dir, int *fd, struct err *err)
-{
-    *fd = open(dir, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
-    if (*fd < 0 && (errno == EOPNOTSUPP || errno == EISDIR)) {
-        AUTO(buf_free) struct buf name = BUF_INIT;
-
-        buf_addf(&name, "%s/spill.XXXXXX", dir);
-        *fd = mkostemp(name.p, O_CLOEXEC);
-        if (*fd >= 0)
-            unlink(name.p);
-    }
-    if (*fd < 0)
-        return err_sys(err, "cannot create a temporary file in \"%s\"", dir);
-    return 0;
-}
-
 int list_create(struct list_writer *w, const char *dir, struct err *err)
 {
     *w = (struct list_writer){.fd = -1};
-    return unlinked_file(dir, &w->fd, err);
+    return fs_temporary(dir, &w->fd, err);
 }
 
 int list_flush(struct list_writer *w, struct err *err)
@@ -141,8 +125,8 @@ void list_end(struct list_reader *r)
 int results_create(struct results *r, const char *dir, struct err *err)
 {
     *r = (struct results){.fd = -1, .map_fd = -1, .lock = PTHREAD_MUTEX_INITIALIZER};
-    TRY(unlinked_file(dir, &r->fd, err));
-    return unlinked_file(dir, &r->map_fd, err);
+    TRY(fs_temporary(dir, &r->fd, err));
+    return fs_temporary(dir, &r->map_fd, err);
 }
 
 static void format_result(const struct file_result *f, uint8_t record[RECORD])

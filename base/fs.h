@@ -47,6 +47,8 @@ int fs_pwrite_all(int fd, const void *data, size_t len, uint64_t offset, const c
 int fs_pread_all(int fd, void *data, size_t len, uint64_t offset, size_t *got, const char *path,
                  struct err *err) MUST_CHECK;
 
+/* A file without a name, gone when it is closed. dir: an existing directory. */
+int fs_temporary(const char *dir, int *fd, struct err *err) MUST_CHECK;
 bool fs_exists(int dirfd, const char *path); /* lstat succeeds */
 
 /* Removes a tree (does not follow links); a missing one is fine. keep_top: leaves the directory

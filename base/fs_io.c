@@ -267,3 +267,19 @@ void direct_free(struct direct_file *f)
     mem_free(&f->buffer);
     mem_free(&f->path);
 }
+
+int fs_temporary(const char *dir, int *fd, struct err *err)
+{
+    *fd = open(dir, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+    if (*fd < 0 && (errno == EOPNOTSUPP || errno == EISDIR)) {
+        AUTO(buf_free) struct buf name = BUF_INIT;
+
+        buf_addf(&name, "%s/spill.XXXXXX", dir);
+        *fd = mkostemp(name.p, O_CLOEXEC);
+        if (*fd >= 0)
+            unlink(name.p);
+    }
+    if (*fd < 0)
+        return err_sys(err, "cannot create a temporary file in \"%s\"", dir);
+    return 0;
+}

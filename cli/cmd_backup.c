@@ -7,6 +7,7 @@
 #include "cli/record.h"
 #include "cli/run_record.h"
 #include "cli/show.h"
+#include "cli/upkeep.h"
 #include "wal/fill.h"
 
 struct wanted {
@@ -114,6 +115,8 @@ static int take(struct app *app, struct backup_request *want, struct backup_made
             record_alarm(app, want->repo, made->alarm);
         fill_gaps(app, want->cluster, &made->pub);
         apply_retention(app, want->cluster, want->repo);
+        if (made->pub.type == BACKUP_DIFF) /* the next one reads the same WAL, and more */
+            upkeep_sums(app, want->repo);
         if (made->warnings != 0 || made->pub.page_errors != 0)
             app->status = EXIT_WARNINGS;
     }

@@ -4,6 +4,7 @@
 
 #include "base/log.h"
 #include "cli/expiry.h"
+#include "cli/upkeep.h"
 
 struct wanted {
     const char *repo, *label;
@@ -42,6 +43,8 @@ static int expire_repo(struct app *app, const struct cluster_config *cluster, co
     TRY(expiry_open(app, cluster, name, &repo, err));
     TRY(expiry_run(app, &conf, repo, w->label, w->dry_run, &made, err));
     expiry_show(&made, repo, w->dry_run, j);
+    if (!w->dry_run && w->label == NULL)
+        upkeep_sums(app, repo);
     return 0;
 }
 

@@ -13,6 +13,7 @@
 #include "postgres/lsn.h"
 #include "repo/names.h"
 #include "repo/verify.h"
+#include "wal/sums.h"
 #include "wal/verify.h"
 
 struct wanted {
@@ -245,6 +246,11 @@ static int open_repo(const struct app *app, const struct cluster_config *cluster
     return 0;
 }
 
+static void found_in_sum(void *ctx, const char *key, const char *why)
+{
+    verify_made_add(ctx, key, why);
+}
+
 static int verify_objects(struct app *app, const struct cluster_config *cluster,
                           const struct verify_request *q, struct verify_made *made, struct err *err)
 {
@@ -253,6 +259,8 @@ static int verify_objects(struct app *app, const struct cluster_config *cluster,
 
     run_record_begin(&record, app, cluster, repo_name(q->repo), q->progress);
     rc = verify_run(q, made, err);
+    if (rc == 0 && q->deep && q->label == NULL)
+        rc = sums_verify(q->repo, q->stop, found_in_sum, made, err);
     if (rc == 0 && made->n_damages != 0)
         app->status = EXIT_WARNINGS;
     run_record_end(&record, app, rc, q->label, err);
@@ -355,7 +363,8 @@ static int run(struct app *app, int argc, char **argv, struct err *err)
 }
 
 static const struct option_row options[] = {
-    {'d', "deep", NULL, "also decrypt and decompress every chunk; needs the key"},
+    {'d', "deep", NULL,
+     "also decrypt and decompress every chunk, and make sums anew; needs the key"},
     {'s', "set", "LABEL", "this backup only, with all that it needs"},
     {'W', "wal", NULL, "only look whether WAL is without gaps"},
     {'r', "repo", "NAME", "this repository only; otherwise all"},

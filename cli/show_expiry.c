@@ -148,6 +148,7 @@ static void show_json(const struct expire_made *m, struct repo *r, bool dry_run,
     json_uint(j, "pack_bytes", m->pack_bytes);
     json_uint(j, "wal_files", m->segments);
     json_uint(j, "wal_bytes", m->segment_bytes);
+    json_uint(j, "wal_sums", m->sums);
     json_uint(j, "interrupted_backups", m->dead_sets);
     json_uint(j, "leases_and_marks", m->tidied);
     json_close(j, '}');

@@ -30,6 +30,7 @@ static void expiry_free(struct expiry *e)
     for (size_t i = 0; i < e->n_wal; i++) {
         retention_wal_clear(&e->wal[i].keep);
         free(e->wal[i].files);
+        free(e->wal[i].sums);
     }
     free(e->wal);
     leases_free(&e->leases, e->n_leases);

@@ -53,6 +53,7 @@ struct expire_made {
     size_t n_wal;
     uint64_t packs, pack_bytes;       /* deleted */
     uint64_t segments, segment_bytes; /* the same of WAL; .partial ones count */
+    uint64_t sums;                    /* of WAL indexes */
     uint64_t dead_sets;               /* of interrupted attempts, removed with their packs */
     uint64_t tidied;                  /* leases, fences and tombstones that served their time */
 };

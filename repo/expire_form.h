@@ -37,10 +37,17 @@ struct wal_file_seen {
     bool partial, goes;
     uint64_t segno, size;
 };
+struct sum_seen {
+    struct sum_name name;
+    bool goes;
+    uint64_t size;
+};
 struct wal_listed { /* of one system: files that may go */
     struct retention_wal keep;
     struct wal_file_seen *files;
     size_t n;
+    struct sum_seen *sums;
+    size_t n_sums;
 };
 
 struct expiry {

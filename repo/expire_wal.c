@@ -4,6 +4,8 @@
  * What may go is listed before leases and backups are, so that what a backup under way has archived
  * is not in the list unless its lease is seen. Only directories that can hold such segments are
  * listed: the number of requests follows what goes, not what is there.
+ *
+ * A sum of WAL indexes goes with the first of its segments: it is of no use without any of them.
  */
 #include <inttypes.h>
 #include <stdlib.h>
@@ -12,6 +14,7 @@
 #include "base/mem.h"
 #include "postgres/lsn.h"
 #include "repo/expire_form.h"
+#include "repo/wal_sum.h"
 
 /* ---- listing ---- */
 
@@ -71,6 +74,35 @@ static void note_file(struct wal_listed *w, const char *name, uint64_t size)
         .timeline = f.tli, .partial = f.kind == WAL_PARTIAL, .segno = segno, .size = size};
 }
 
+/* More segments than this are in no sum (docs/format.md, "Limits"). */
+static bool sum_goes(const struct retention_wal *keep, const struct sum_name *name)
+{
+    uint64_t first = lsn_segno(name->start, keep->segment_size);
+    uint64_t last = lsn_last_segno(name->end, keep->segment_size);
+
+    for (uint64_t s = first; s <= last && s - first < WAL_SUM_SEGMENTS_MAX; s++)
+        if (retention_wal_goes(keep, s))
+            return true;
+    return false;
+}
+
+static int list_sums(struct expiry *e, struct wal_listed *w, const char *prefix, struct err *err)
+{
+    AUTO(names_free) struct names found = {0};
+
+    TRY(list_names(e, prefix, &found, err));
+    for (size_t i = 0; i < found.n; i++) {
+        struct sum_seen sum = {.size = found.sizes[i]};
+
+        if (!sum_name_parse(found.items[i], &sum.name) || !sum_goes(&w->keep, &sum.name))
+            continue;
+        if (w->n_sums % 64 == 0)
+            w->sums = xrealloc(w->sums, (w->n_sums + 64) * sizeof *w->sums);
+        w->sums[w->n_sums++] = sum;
+    }
+    return 0;
+}
+
 static int list_timeline(struct expiry *e, struct wal_listed *w, const char *prefix,
                          struct err *err)
 {
@@ -102,6 +134,8 @@ static int list_system(struct expiry *e, struct wal_listed *w, struct err *err)
 
         if (is_hex8(timelines.items[i])) /* not history/ and label/ */
             TRY(list_timeline(e, w, below, err));
+        else if (strcmp(timelines.items[i], "sum") == 0)
+            TRY(list_sums(e, w, below, err));
     }
     return 0;
 }
@@ -273,6 +307,8 @@ static void judge(struct expiry *e, struct wal_listed *w, const struct retention
     for (size_t i = 0; i < w->n; i++)
         w->files[i].goes =
             w->keep.segment_size == listed_by && retention_wal_goes(&w->keep, w->files[i].segno);
+    for (size_t i = 0; i < w->n_sums; i++)
+        w->sums[i].goes = w->keep.segment_size == listed_by && sum_goes(&w->keep, &w->sums[i].name);
     tell_what_goes(e, w);
     tell_what_stays(e, &w->keep);
 }
@@ -303,11 +339,31 @@ static int delete_file(struct expiry *e, const struct wal_listed *w, const struc
     return doomed_add(d, key.p, err);
 }
 
+/* Before their segments, so that none is left where this is cut short. */
+static int delete_sums(struct expiry *e, const struct wal_listed *w, struct doomed *d,
+                       struct err *err)
+{
+    for (size_t i = 0; i < w->n_sums; i++) {
+        AUTO(buf_free) struct buf key = BUF_INIT;
+        const struct sum_seen *sum = &w->sums[i];
+
+        if (!sum->goes)
+            continue;
+        name_sum(&key, repo_cluster(e->repo), w->keep.id.system_id, w->keep.id.major, &sum->name);
+        TRY(doomed_add(d, key.p, err));
+        e->made->sums++;
+        crash_point("expire-wal-sum");
+    }
+    return 0;
+}
+
 int expire_delete_wal(struct expiry *e, struct err *err)
 {
     struct doomed d = {.e = e};
     int rc = 0;
 
+    for (size_t i = 0; rc == 0 && i < e->n_wal; i++)
+        rc = delete_sums(e, &e->wal[i], &d, err);
     for (size_t i = 0; rc == 0 && i < e->n_wal; i++)
         for (size_t k = 0; rc == 0 && k < e->wal[i].n; k++) {
             const struct wal_file_seen *f = &e->wal[i].files[k];

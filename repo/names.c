@@ -3,6 +3,7 @@
 
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
@@ -241,4 +242,48 @@ int label_wal(char out[49], uint64_t system_id, const char *file, struct err *er
     snprintf(out, 49, "%.*s%s@%016" PRIx64, kind == WAL_HISTORY ? 8 : SEGMENT_DIGITS, file,
              marks[kind], system_id);
     return 0;
+}
+
+/* ---- sums ---- */
+
+const char *name_sums(struct buf *b, const char *cluster, uint64_t system_id, unsigned major)
+{
+    name_wal_root(b, cluster, system_id, major);
+    buf_adds(b, "sum/");
+    return buf_text(b);
+}
+
+const char *name_sum(struct buf *b, const char *cluster, uint64_t system_id, unsigned major,
+                     const struct sum_name *n)
+{
+    name_sums(b, cluster, system_id, major);
+    buf_addf(b, "%08" PRIX32 "-%016" PRIX64 "-%016" PRIX64, n->timeline, n->start, n->end);
+    return buf_text(b);
+}
+
+bool sum_name_parse(const char *text, struct sum_name *n)
+{
+    if (!fits(text, "XXXXXXXX-XXXXXXXXXXXXXXXX-XXXXXXXXXXXXXXXX"))
+        return false;
+    n->timeline = (uint32_t)strtoul(text, NULL, 16);
+    n->start = strtoull(text + 9, NULL, 16);
+    n->end = strtoull(text + 26, NULL, 16);
+    return n->timeline != 0 && n->start < n->end;
+}
+
+int sum_name_compare(const void *a, const void *b)
+{
+    const struct sum_name *x = a, *y = b;
+
+    if (x->timeline != y->timeline)
+        return x->timeline < y->timeline ? -1 : 1;
+    if (x->start != y->start)
+        return x->start < y->start ? -1 : 1;
+    return (x->end > y->end) - (x->end < y->end);
+}
+
+void label_sum(char out[49], uint64_t system_id, const struct sum_name *n)
+{
+    snprintf(out, 49, "%08" PRIX32 "-%016" PRIX64 ".s@%016" PRIx64, n->timeline, n->start,
+             system_id);
 }

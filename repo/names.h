@@ -55,4 +55,18 @@ int name_wal(struct buf *b, const char *cluster, uint64_t system_id, unsigned ma
 /* The label field of such an object: "<seg>@<sysid hex>", "<seg>.p@…", "<tli>.h@…", "<seg>.b@…". */
 int label_wal(char out[49], uint64_t system_id, const char *file, struct err *err) MUST_CHECK;
 
+/* A sum (wal_sum.h): of the segments of one timeline from start up to end. */
+struct sum_name {
+    uint32_t timeline;
+    uint64_t start, end;
+};
+const char *name_sums(struct buf *b, const char *cluster, uint64_t system_id,
+                      unsigned major); /* wal/<sysid>-<major>/sum/ */
+const char *name_sum(struct buf *b, const char *cluster, uint64_t system_id, unsigned major,
+                     const struct sum_name *n);
+/* Its last component; false: not such a thing. */
+bool sum_name_parse(const char *text, struct sum_name *n);
+int sum_name_compare(const void *a, const void *b); /* by timeline, start, end */
+void label_sum(char out[49], uint64_t system_id, const struct sum_name *n);
+
 #endif

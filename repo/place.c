@@ -63,10 +63,17 @@ static bool expect_wal(struct expected *e, const char *cluster, const char *key,
     AUTO(buf_free) struct buf own = BUF_INIT;
     const char *file = strrchr(name, '/');
     struct err ignored = {0};
+    struct sum_name sum;
     char *end;
     uint64_t system_id = strtoull(name, &end, 16);
     unsigned major = *end == '-' ? (unsigned)strtoul(end + 1, NULL, 10) : 0;
 
+    if (file != NULL && sum_name_parse(file + 1, &sum) &&
+        strcmp(name_sum(&own, cluster, system_id, major, &sum), key) == 0) {
+        e->kind = OBJECT_WAL_SUMMARY;
+        label_sum(e->label, system_id, &sum);
+        return true;
+    }
     if (file == NULL || name_wal(&own, cluster, system_id, major, file + 1, &ignored) != 0 ||
         strcmp(own.p, key) != 0)
         return false;

@@ -20,15 +20,25 @@ enum { READERS = 4 };
 
 /* ---- what was found ---- */
 
+static void add_damage(struct verify_made *m, const char *object, const char *why)
+{
+    m->damages = xrealloc(m->damages, (m->n_damages + 1) * sizeof *m->damages);
+    m->damages[m->n_damages++] = (struct damage){.object = xstrdup(object), .why = xstrdup(why)};
+}
+
 void check_damaged(struct check *c, const char *object, const char *why)
 {
-    struct verify_made *m = c->made;
-
     pthread_mutex_lock(&c->lock);
-    if (m->n_damages % 64 == 0)
-        m->damages = xrealloc(m->damages, (m->n_damages + 64) * sizeof *m->damages);
-    m->damages[m->n_damages++] = (struct damage){.object = xstrdup(object), .why = xstrdup(why)};
+    add_damage(c->made, object, why);
     pthread_mutex_unlock(&c->lock);
+}
+
+void verify_made_add(struct verify_made *m, const char *object, const char *why)
+{
+    for (size_t i = 0; i < m->n_damages; i++)
+        if (strcmp(m->damages[i].object, object) == 0)
+            return;
+    add_damage(m, object, why);
 }
 
 static void damage_free(struct damage *d)

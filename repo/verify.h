@@ -46,6 +46,8 @@ struct verify_made {
  * verification itself could not go on (ERR_NOT_FOUND: no backup of that label). */
 int verify_run(const struct verify_request *q, struct verify_made *made,
                struct err *err) MUST_CHECK;
+/* One more that was found elsewhere, unless that object is known as damaged. */
+void verify_made_add(struct verify_made *m, const char *object, const char *why);
 void verify_made_free(struct verify_made *m);
 
 #endif

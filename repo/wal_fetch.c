@@ -155,7 +155,7 @@ int wal_object_get(struct repo *r, uint64_t system_id, unsigned major, const cha
 }
 
 int wal_object_index(struct repo *r, uint64_t system_id, unsigned major, const char *file,
-                     struct buf *out, struct err *err)
+                     struct buf *out, struct wal_stored *stored, struct err *err)
 {
     AUTO(opened_close) struct opened o = {0};
     int at;
@@ -166,6 +166,10 @@ int wal_object_index(struct repo *r, uint64_t system_id, unsigned major, const c
     at = object_find(o.reader, CHUNK_WALSUM);
     if (at < 0)
         return err_set(err, ERR_NOT_FOUND, "object \"%s\" carries no WAL index", o.key.p);
+    if (stored != NULL) {
+        memcpy(stored->tag, object_head(o.reader)->tag, sizeof stored->tag);
+        stored->size = object_total_size(o.reader);
+    }
     return object_read(o.reader, (uint32_t)at, out, NULL, err);
 }
 
@@ -275,6 +279,18 @@ int wal_objects_list(struct repo *r, uint64_t system_id, unsigned major, uint32_
         if (timeline == 0 || strtoul(timelines.names[i], NULL, 16) == timeline)
             TRY(list_timeline(r, root.p, timelines.names[i], from_log, &l, err));
     return 0;
+}
+
+int wal_log_list(struct repo *r, uint64_t system_id, unsigned major, uint32_t timeline,
+                 uint32_t log, int (*fn)(void *ctx, const struct wal_entry *e, struct err *err),
+                 void *ctx, struct err *err)
+{
+    AUTO(buf_free) struct buf prefix = BUF_INIT;
+    struct listing l = {fn, ctx, false};
+
+    name_wal_root(&prefix, repo_cluster(r), system_id, major);
+    buf_addf(&prefix, "%08X/%08X/", timeline, log);
+    return store_list(repo_store(r), prefix.p, STORE_DEEP, pass_on, &l, NULL, err);
 }
 
 int wal_histories_list(struct repo *r, uint64_t system_id, unsigned major,

@@ -100,6 +100,50 @@ void wal_index_add_event(struct wal_index *ix, const struct wal_event *e)
     ix->events[ix->n_events++].spcs = NULL;
 }
 
+static void add_commits(struct wal_index *ix, const struct wal_index *later)
+{
+    bool first = ix->commits == 0;
+
+    if (later->commits == 0)
+        return;
+    if (first)
+        ix->commit_first = later->commit_first;
+    ix->commit_last = later->commit_last;
+    if (first || later->commit_min.time_us < ix->commit_min.time_us)
+        ix->commit_min = later->commit_min;
+    if (first || later->commit_max.time_us > ix->commit_max.time_us)
+        ix->commit_max = later->commit_max;
+    ix->commits += later->commits;
+}
+
+static void add_aborts(struct wal_index *ix, const struct wal_index *later)
+{
+    bool first = ix->aborts == 0;
+
+    if (later->aborts == 0)
+        return;
+    if (first || later->abort_min.time_us < ix->abort_min.time_us)
+        ix->abort_min = later->abort_min;
+    if (first || later->abort_max.time_us > ix->abort_max.time_us)
+        ix->abort_max = later->abort_max;
+    ix->aborts += later->aborts;
+}
+
+void wal_index_add_summary(struct wal_index *ix, const struct wal_index *later)
+{
+    ix->records += later->records;
+    ix->images += later->images;
+    ix->prepares += later->prepares;
+    add_commits(ix, later);
+    add_aborts(ix, later);
+    if (later->has_xids) {
+        add_xid(ix, later->xid_low);
+        add_xid(ix, later->xid_high);
+    }
+    for (uint32_t i = 0; i < later->n_events; i++)
+        wal_index_add_event(ix, &later->events[i]);
+}
+
 /* ---- blocks ---- */
 
 static struct wal_index_rel *next_rel(struct wal_index *ix, const struct wal_locator *rel,

@@ -72,6 +72,8 @@ struct wal_index {
     uint16_t magic;
     uint64_t system_id, start;  /* LSN of its first byte */
     uint32_t segment_size, tli; /* tli: of the file's name */
+    uint32_t further;           /* segments behind the first that it tells of too: 0, but in a sum
+                                   (repo/wal_sum.h) */
     uint32_t flags;
     uint64_t end_of_data; /* valid WAL ends here: the end of the segment; with SWITCH that of the
                              switch record; with ENDS or STOPPED where the first record that is not
@@ -114,6 +116,12 @@ struct wal_index {
 void wal_index_init(struct wal_index *ix);
 void wal_index_free(struct wal_index *ix);
 
+/* Behind the last byte of WAL that it tells of. */
+static inline uint64_t wal_index_end(const struct wal_index *ix)
+{
+    return ix->start + ((uint64_t)ix->further + 1) * ix->segment_size;
+}
+
 /* All of the blocks up to end_of_data are in the index. */
 static inline bool wal_index_has_blocks(const struct wal_index *ix)
 {
@@ -135,6 +143,9 @@ enum wal_index_part {
 /* Fills *ix, which must be initialised; on failure it is empty. */
 int wal_index_read(const void *data, size_t len, enum wal_index_part part, struct wal_index *ix,
                    struct err *err) MUST_CHECK;
+/* The same of a sum, in which the index of that many more segments is merged. */
+int wal_index_read_sum(const void *data, size_t len, enum wal_index_part part, uint32_t further,
+                       struct wal_index *ix, struct err *err) MUST_CHECK;
 
 /* Takes over the blocks of c (sorted by this call), replacing those of ix. */
 void wal_index_set_blocks(struct wal_index *ix, struct wal_changes *c);
@@ -144,6 +155,8 @@ void wal_index_add_blocks(const struct wal_index *ix, struct wal_changes *c);
 const struct wal_index_rel *wal_index_rel(const struct wal_index *ix,
                                           const struct wal_locator *rel);
 
+/* Takes counts, transactions and events over from an index that is later than all of ix. */
+void wal_index_add_summary(struct wal_index *ix, const struct wal_index *later);
 /* Takes a commit or abort, an event, a finished xid into the summary. */
 void wal_index_add_xact(struct wal_index *ix, uint64_t lsn, const struct wal_xact *x);
 void wal_index_add_event(struct wal_index *ix, const struct wal_event *e);

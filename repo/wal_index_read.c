@@ -7,10 +7,16 @@
 #include "postgres/lsn.h"
 #include "repo/wal_index_form.h"
 
-/* An LSN inside the segment, stored as its distance from base. */
+/* Bytes of WAL that the index tells of. */
+static uint64_t told(const struct wal_index *ix)
+{
+    return wal_index_end(ix) - ix->start;
+}
+
+/* An LSN inside them, stored as its distance from base. */
 static uint64_t take_lsn(struct cursor *c, const struct wal_index *ix, uint64_t base)
 {
-    return base + cur_uv_max(c, ix->start + ix->segment_size - 1 - base);
+    return base + cur_uv_max(c, wal_index_end(ix) - 1 - base);
 }
 
 static bool take_segment(struct cursor *c, struct wal_index *ix)
@@ -27,8 +33,9 @@ static bool take_segment(struct cursor *c, struct wal_index *ix)
     if (log2 > 31 || !wal_segsz_valid(UINT64_C(1) << log2))
         return false;
     ix->segment_size = UINT32_C(1) << log2;
-    ix->end_of_data = ix->start + cur_uv_max(c, ix->segment_size);
-    return ix->start % ix->segment_size == 0 && ix->start <= UINT64_MAX - WAL_SEGSZ_MAX;
+    ix->end_of_data = ix->start + cur_uv_max(c, told(ix));
+    return ix->start % ix->segment_size == 0 &&
+           ix->start <= UINT64_MAX - MAX_OF(told(ix), (uint64_t)WAL_SEGSZ_MAX);
 }
 
 static bool take_timelines(struct cursor *c, struct wal_index *ix)
@@ -38,7 +45,7 @@ static bool take_timelines(struct cursor *c, struct wal_index *ix)
     while (cur_left(c) > 0 && ix->n_timelines < WAL_TIMELINES_MAX) {
         struct wal_timeline *t = &ix->timelines[ix->n_timelines++];
         t->tli = (uint32_t)cur_uv_max(c, UINT32_MAX);
-        t->start = ix->start + cur_uv_max(c, ix->segment_size / WAL_PAGE - 1) * WAL_PAGE;
+        t->start = ix->start + cur_uv_max(c, told(ix) / WAL_PAGE - 1) * WAL_PAGE;
         if (t->tli <= last_tli || (ix->n_timelines > 1 && t->start <= t[-1].start))
             return false;
         last_tli = t->tli;
@@ -59,8 +66,8 @@ static bool take_records(struct cursor *c, struct wal_index *ix)
     ix->first_prev = take_prev(c, ix->first_lsn);
     ix->last_lsn = take_lsn(c, ix, ix->first_lsn);
     ix->last_prev = take_prev(c, ix->last_lsn);
-    ix->records = cur_uv_max(c, ix->segment_size / WAL_RECORD_HEADER);
-    ix->images = cur_uv_max(c, ix->segment_size);
+    ix->records = cur_uv_max(c, told(ix) / WAL_RECORD_HEADER);
+    ix->images = cur_uv_max(c, told(ix));
     return ix->first_lsn != 0;
 }
 
@@ -76,9 +83,9 @@ static bool take_xacts(struct cursor *c, struct wal_index *ix)
 {
     uint64_t span;
 
-    ix->commits = cur_uv_max(c, ix->segment_size);
-    ix->aborts = cur_uv_max(c, ix->segment_size);
-    ix->prepares = cur_uv_max(c, ix->segment_size);
+    ix->commits = cur_uv_max(c, told(ix));
+    ix->aborts = cur_uv_max(c, told(ix));
+    ix->prepares = cur_uv_max(c, told(ix));
     span = cur_uv_max(c, UINT64_C(1) << 31);
     ix->has_xids = span != 0;
     if (ix->has_xids) {
@@ -189,7 +196,7 @@ static bool take_fragment(struct cursor *c, const struct wal_index *ix, bool omi
     size_t len;
 
     *total = (uint32_t)cur_uv_max(c, UINT32_MAX);
-    *seen = (uint32_t)cur_uv_max(c, MIN_OF(*total, ix->segment_size));
+    *seen = (uint32_t)cur_uv_max(c, MIN_OF(*total, told(ix)));
     len = cur_left(c);
     if (c->bad || *total == 0 || len != (omitted ? 0 : *seen) ||
         omitted != (*seen > WAL_FRAGMENT_MAX))
@@ -255,7 +262,7 @@ static bool take_rel(struct cursor *c, struct wal_index *ix, struct wal_locator 
 
 static bool take_blocks(struct cursor *c, struct wal_index *ix)
 {
-    struct room room = {.rels = ix->segment_size / 8, .blocks = ix->segment_size / 8};
+    struct room room = {.rels = told(ix) / 8, .blocks = told(ix) / 8};
     uint64_t place, last = 0;
 
     for (bool first = true; cur_left(c) > 0; first = false) {
@@ -366,14 +373,21 @@ static int read_parts(struct cursor *all, enum wal_index_part part, struct wal_i
     return 0;
 }
 
-int wal_index_read(const void *data, size_t len, enum wal_index_part part, struct wal_index *ix,
-                   struct err *err)
+int wal_index_read_sum(const void *data, size_t len, enum wal_index_part part, uint32_t further,
+                       struct wal_index *ix, struct err *err)
 {
     struct cursor all = cursor_of(data, len);
 
     wal_index_free(ix);
+    ix->further = further;
     if (read_parts(&all, part, ix, err) == 0)
         return 0;
     wal_index_free(ix);
     return -1;
+}
+
+int wal_index_read(const void *data, size_t len, enum wal_index_part part, struct wal_index *ix,
+                   struct err *err)
+{
+    return wal_index_read_sum(data, len, part, 0, ix, err);
 }

@@ -38,10 +38,15 @@ int wal_object_get(struct repo *r, uint64_t system_id, unsigned major, const cha
 int wal_object_extract(struct repo *r, uint64_t system_id, unsigned major, const char *file,
                        size_t max_len, unsigned threads, int fd, const char *path, uint64_t *len,
                        struct err *err) MUST_CHECK;
-/* Only the encoded WAL index. ERR_NOT_FOUND: no such segment, or it carries none (message tells).
- */
+/* What tells one stored segment from another: content tag, and bytes stored. */
+struct wal_stored {
+    uint8_t tag[16];
+    uint64_t size;
+};
+/* Only the encoded WAL index; *stored may be NULL. ERR_NOT_FOUND: no such segment, or it carries
+ * none (message tells). */
 int wal_object_index(struct repo *r, uint64_t system_id, unsigned major, const char *file,
-                     struct buf *out, struct err *err) MUST_CHECK;
+                     struct buf *out, struct wal_stored *stored, struct err *err) MUST_CHECK;
 /* Whether a whole object (valid trailer) exists. */
 int wal_object_exists(struct repo *r, uint64_t system_id, unsigned major, const char *file,
                       bool *whole, struct err *err) MUST_CHECK;
@@ -57,6 +62,10 @@ int wal_objects_list(struct repo *r, uint64_t system_id, unsigned major, uint32_
                      uint32_t from_log,
                      int (*fn)(void *ctx, const struct wal_entry *e, struct err *err), void *ctx,
                      struct err *err) MUST_CHECK;
+/* The same of one timeline and log: one listing. */
+int wal_log_list(struct repo *r, uint64_t system_id, unsigned major, uint32_t timeline,
+                 uint32_t log, int (*fn)(void *ctx, const struct wal_entry *e, struct err *err),
+                 void *ctx, struct err *err) MUST_CHECK;
 /* Names of the stored .history files. */
 int wal_histories_list(struct repo *r, uint64_t system_id, unsigned major,
                        int (*fn)(void *ctx, const struct wal_entry *e, struct err *err), void *ctx,

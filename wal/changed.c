@@ -6,6 +6,7 @@
 #include "base/mem.h"
 #include "postgres/page.h"
 #include "repo/fork_table.h"
+#include "wal/bit_store.h"
 
 enum {
     FILE_BLOCKS = PG_RELSEG_PAGES,
@@ -15,8 +16,10 @@ enum {
 
 struct file_set {
     uint32_t segno, n, cap; /* n: blocks in the list */
+    uint32_t turn;          /* in which bits in the file were used last */
+    bool in_file;           /* the bits */
     uint32_t *list;
-    uint64_t *bits; /* instead of the list */
+    uint64_t *bits; /* instead of the list; the store's */
 };
 struct fork_set {
     struct wal_locator rel;
@@ -35,12 +38,19 @@ struct changed {
     struct fork_table table;    /* to numbers in forks */
     struct database *databases; /* void as a whole */
     uint32_t n_databases;
+    struct bit_store *store;
 };
 
-struct changed *changed_new(void)
+struct changed *changed_new(const char *dir)
+{
+    return changed_new_within(&(struct bit_store_room){dir, CHANGED_IN_MEMORY, CHANGED_WINDOW});
+}
+
+struct changed *changed_new_within(const struct bit_store_room *room)
 {
     struct changed *c = xcalloc(1, sizeof *c);
 
+    c->store = bit_store_new(BITS_WORDS * sizeof(uint64_t), room);
     fork_table_init(&c->table);
     return c;
 }
@@ -52,15 +62,14 @@ void changed_free(struct changed **pc)
     if (c == NULL)
         return;
     for (uint32_t i = 0; i < c->n; i++) {
-        for (uint32_t k = 0; k < c->forks[i].n_files; k++) {
+        for (uint32_t k = 0; k < c->forks[i].n_files; k++)
             free(c->forks[i].files[k].list);
-            free(c->forks[i].files[k].bits);
-        }
         free(c->forks[i].files);
     }
     free(c->forks);
     fork_table_free(&c->table);
     free(c->databases);
+    bit_store_free(&c->store);
     free(c);
     *pc = NULL;
 }
@@ -146,9 +155,17 @@ static void set_bits(struct file_set *f, uint32_t first, uint32_t count)
         set_bit(f, block);
 }
 
-static void to_bits(struct file_set *f)
+/* Before bits are looked at or set. */
+static void use(struct changed *c, struct file_set *f)
 {
-    f->bits = xcalloc(BITS_WORDS, sizeof *f->bits);
+    if (f->in_file && f->turn != bit_store_turn(c->store))
+        f->turn = bit_store_use(c->store);
+}
+
+static void to_bits(struct changed *c, struct file_set *f)
+{
+    f->bits = bit_store_add(c->store, &f->in_file);
+    f->turn = f->in_file ? bit_store_use(c->store) : 0;
     for (uint32_t i = 0; i < f->n; i++)
         set_bit(f, f->list[i]);
     free(f->list);
@@ -157,14 +174,14 @@ static void to_bits(struct file_set *f)
 }
 
 /* A full list first loses what it holds twice; if it stays long, it becomes bits. */
-static void make_room(struct file_set *f, uint32_t count)
+static void make_room(struct changed *c, struct file_set *f, uint32_t count)
 {
     if (f->bits != NULL || f->n + count <= f->cap)
         return;
     if (f->n + count > FEW) {
         tidy_list(f);
         if (f->n + count > FEW / 2) {
-            to_bits(f);
+            to_bits(c, f);
             return;
         }
     }
@@ -173,10 +190,11 @@ static void make_room(struct file_set *f, uint32_t count)
     f->list = xrealloc(f->list, f->cap * sizeof *f->list);
 }
 
-static void add_to_file(struct file_set *f, uint32_t first, uint32_t count)
+static void add_to_file(struct changed *c, struct file_set *f, uint32_t first, uint32_t count)
 {
-    make_room(f, count);
+    make_room(c, f, count);
     if (f->bits != NULL) {
+        use(c, f);
         set_bits(f, first, count);
         return;
     }
@@ -184,12 +202,12 @@ static void add_to_file(struct file_set *f, uint32_t first, uint32_t count)
         f->list[f->n++] = first + i;
 }
 
-static void add_run(struct fork_set *s, struct wal_run run)
+static void add_run(struct changed *c, struct fork_set *s, struct wal_run run)
 {
     while (run.count != 0) {
         uint32_t within = run.first % FILE_BLOCKS, n = MIN_OF(run.count, FILE_BLOCKS - within);
 
-        add_to_file(file_of(s, run.first / FILE_BLOCKS), within, n);
+        add_to_file(c, file_of(s, run.first / FILE_BLOCKS), within, n);
         run.first += n;
         run.count -= n;
     }
@@ -221,7 +239,7 @@ static void add_relation(struct changed *c, const struct wal_index *ix,
         s = fork_of(c, &r->rel, fork);
         s->limit = MIN_OF(s->limit, f->limit);
         for (uint32_t i = 0; i < f->n_runs; i++)
-            add_run(s, ix->runs[f->first_run + i]);
+            add_run(c, s, ix->runs[f->first_run + i]);
     }
 }
 
@@ -245,7 +263,7 @@ static int by_segno(const void *a, const void *b)
     return (x->segno > y->segno) - (x->segno < y->segno);
 }
 
-void changed_finish(struct changed *c)
+int changed_finish(struct changed *c, struct err *err)
 {
     for (uint32_t i = 0; i < c->n; i++) {
         struct fork_set *s = &c->forks[i];
@@ -254,6 +272,7 @@ void changed_finish(struct changed *c)
             if (s->files[k].bits == NULL)
                 tidy_list(&s->files[k]);
     }
+    return bit_store_sync(c->store, err);
 }
 
 /* ---- asking ---- */
@@ -300,6 +319,8 @@ void changed_file(const struct changed *c, const struct rel_file *f, struct chan
     out->some = set->list;
     out->n = set->n;
     out->bits = set->bits;
+    if (set->in_file)
+        bit_store_use(c->store);
 }
 
 static uint32_t next_in_list(const struct changed_file *f, uint32_t block)
@@ -345,13 +366,15 @@ uint32_t changed_next(const struct changed_file *f, uint32_t block)
 
 struct changed_sum changed_sum(const struct changed *c)
 {
-    struct changed_sum sum = {.databases = c->n_databases};
+    struct changed_sum sum = {.databases = c->n_databases, .in_file = bit_store_in_file(c->store)};
 
     for (uint32_t i = 0; i < c->n; i++)
         for (uint32_t k = 0; k < c->forks[i].n_files; k++) {
             const struct file_set *f = &c->forks[i].files[k];
 
             sum.files++;
+            if (f->in_file)
+                bit_store_use(c->store);
             sum.blocks += f->bits == NULL ? f->n : 0;
             for (uint32_t w = 0; f->bits != NULL && w < BITS_WORDS; w++)
                 sum.blocks += (uint64_t)__builtin_popcountll(f->bits[w]);

@@ -5,9 +5,10 @@
  * of a relation fork. What is told is never less than what changed: order within the range does not
  * matter, since everything at and behind the lowest limit block counts as changed anyway.
  *
- * Memory: 16 KiB for a file with more than a few hundred changed blocks, less for others. So at
- * most 1/65536 of the size of the files that changed; a thousand million changed blocks that lie
- * densely take 125 MB.
+ * Size: 16 KiB for a file with more than a few hundred changed blocks, less for others. So at most
+ * 1/65536 of the size of the files that changed; a thousand million changed blocks that lie densely
+ * take 125 MB. Memory: 256 MiB of that, and 64 MiB of the rest, which lies in a temporary file
+ * (docs/decisions/0008 has what was measured).
  */
 #ifndef PGBR_WAL_CHANGED_H
 #define PGBR_WAL_CHANGED_H
@@ -16,15 +17,20 @@
 #include "postgres/relfile.h"
 #include "postgres/timeline.h"
 #include "repo/wal_index.h"
+#include "wal/bit_store.h"
 #include "wal/prove.h"
 
+enum { CHANGED_IN_MEMORY = 256 << 20, CHANGED_WINDOW = 64 << 20 };
+
 struct changed;
-struct changed *changed_new(void);
+/* dir: for the temporary file, where one is needed; NULL: everything is kept in memory. */
+struct changed *changed_new(const char *dir);
+struct changed *changed_new_within(const struct bit_store_room *room); /* other limits: for tests */
 void changed_free(struct changed **c);
 /* Adds the blocks and the databases that came or went. The index must have all its blocks. */
 void changed_add(struct changed *c, const struct wal_index *ix);
-/* No more is added: from here on any thread may ask. */
-void changed_finish(struct changed *c);
+/* No more is added: from here on any thread may ask. ERR_IO: the temporary file is of no use. */
+int changed_finish(struct changed *c, struct err *err) MUST_CHECK;
 
 /* What is known of one file. */
 struct changed_file {
@@ -40,6 +46,7 @@ uint32_t changed_next(const struct changed_file *f, uint32_t block);
 /* Blocks, files and databases that changed, for people. */
 struct changed_sum {
     uint64_t blocks, files, databases;
+    uint64_t in_file; /* bytes of the set that did not fit into memory */
 };
 struct changed_sum changed_sum(const struct changed *c);
 
@@ -48,14 +55,16 @@ struct changed_sum changed_sum(const struct changed *c);
 struct changed_range {
     struct wal_place place;
     const struct history *history; /* of the timeline at the end */
-    uint64_t from, to;   /* records that start in [from, to); both are starts of records */
-    int data_fd;         /* the data directory, for WAL that is not archived yet */
-    uint64_t backup_lsn; /* the range must hold the end record of the backup that started
-                            here: proof that it is this history's; 0: there is none */
+    uint64_t from, to;    /* records that start in [from, to); both are starts of records */
+    int data_fd;          /* the data directory, for WAL that is not archived yet */
+    const char *temp_dir; /* for what does not fit into memory; NULL: it has to */
+    uint64_t backup_lsn;  /* the range must hold the end record of the backup that started
+                             here: proof that it is this history's; 0: there is none */
     const struct stop *stop;
 };
 /*
- * Reads the indexes of the range, of segments that are not archived (yet) from pg_wal. 0 and *out
+ * Reads the indexes of the range, sums of them where there are any, and of segments that are not
+ * archived (yet) pg_wal. 0 and *out
  * NULL: the WAL cannot tell what changed; why is in *doubt (not an error: there are other ways). -1
  * is for what concerns more than that: interrupted, a store that does not answer.
  */

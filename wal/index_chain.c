@@ -158,7 +158,7 @@ int wal_chain_add(struct wal_chain *c, const struct wal_index *ix, enum wal_cros
         take_tail(c, ix);
     else if (ix->last_lsn != 0)
         c->last = ix->last_lsn;
-    c->end = ix->start + ix->segment_size;
+    c->end = wal_index_end(ix);
     c->system_id = ix->system_id;
     c->major = ix->major;
     c->closed = ix->flags & WAL_INDEX_STOPPED ? WAL_CHAIN_BROKEN

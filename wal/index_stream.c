@@ -6,8 +6,6 @@
 
 #include "base/mem.h"
 #include "base/queue.h"
-#include "postgres/lsn.h"
-#include "repo/wal_object.h"
 
 struct slot {
     bool done;
@@ -16,28 +14,36 @@ struct slot {
     struct buf bytes;
 };
 struct index_stream {
-    struct segment_place (*place)(void *ctx, uint64_t segno);
+    index_stream_fn *read;
     void *ctx;
-    uint64_t last;
+    size_t n;
     struct workers *workers;
     pthread_mutex_t lock;
     pthread_cond_t changed;
-    uint64_t next_read, next_out; /* segments: to be asked for next, handed out next */
+    size_t next_read, next_out; /* items: to be asked for next, handed out next */
+    size_t held;                /* bytes that were read and not handed out */
     bool over;
     struct slot slots[INDEX_STREAM_WINDOW];
 };
 
+/* The next one to be handed out may always be read. */
+static bool is_far_ahead(const struct index_stream *s)
+{
+    return s->next_read >= s->next_out + INDEX_STREAM_WINDOW ||
+           (s->held > INDEX_STREAM_BYTES && s->next_read != s->next_out);
+}
+
 /* False: there is nothing more to do. */
-static bool take_segment(struct index_stream *s, uint64_t *segno)
+static bool take_item(struct index_stream *s, size_t *item)
 {
     bool more;
 
     pthread_mutex_lock(&s->lock);
-    while (!s->over && s->next_read <= s->last && s->next_read >= s->next_out + INDEX_STREAM_WINDOW)
+    while (!s->over && s->next_read < s->n && is_far_ahead(s))
         pthread_cond_wait(&s->changed, &s->lock);
-    more = !s->over && s->next_read <= s->last;
+    more = !s->over && s->next_read < s->n;
     if (more)
-        *segno = s->next_read++;
+        *item = s->next_read++;
     pthread_mutex_unlock(&s->lock);
     return more;
 }
@@ -45,37 +51,33 @@ static bool take_segment(struct index_stream *s, uint64_t *segno)
 static int read_some(void *ctx, unsigned index, struct err *err)
 {
     struct index_stream *s = ctx;
-    uint64_t segno;
+    size_t item;
 
     (void)index;
     (void)err;
-    while (take_segment(s, &segno)) {
-        struct segment_place at = s->place(s->ctx, segno);
-        struct slot *slot = &s->slots[segno % INDEX_STREAM_WINDOW];
-        char name[WAL_SEGMENT_NAME];
+    while (take_item(s, &item)) {
+        struct slot *slot = &s->slots[item % INDEX_STREAM_WINDOW];
 
         err_clear(&slot->why);
-        slot->rc = wal_object_index(at.repo, at.system_id, at.major,
-                                    wal_segment_name(at.timeline, segno, at.segment_size, name),
-                                    &slot->bytes, &slot->why);
+        slot->rc = s->read(s->ctx, item, &slot->bytes, &slot->why);
         pthread_mutex_lock(&s->lock);
         slot->done = true;
+        s->held += slot->bytes.len;
         pthread_cond_broadcast(&s->changed);
         pthread_mutex_unlock(&s->lock);
     }
     return 0;
 }
 
-int index_stream_new(struct index_stream **out, struct segment_place (*place)(void *ctx, uint64_t),
-                     void *ctx, uint64_t first, uint64_t last, struct err *err)
+int index_stream_new(struct index_stream **out, index_stream_fn *read, void *ctx, size_t n,
+                     struct err *err)
 {
     struct index_stream *s = xcalloc(1, sizeof *s);
-    unsigned threads = (unsigned)MIN_OF(last - first + 1, (uint64_t)INDEX_STREAM_THREADS);
+    unsigned threads = (unsigned)MIN_OF(n, (size_t)INDEX_STREAM_THREADS);
 
-    s->place = place;
+    s->read = read;
     s->ctx = ctx;
-    s->last = last;
-    s->next_read = s->next_out = first;
+    s->n = n;
     pthread_mutex_init(&s->lock, NULL);
     pthread_cond_init(&s->changed, NULL);
     *out = s;
@@ -93,12 +95,13 @@ int index_stream_next(struct index_stream *s, struct buf *out, struct err *err)
     pthread_mutex_lock(&s->lock);
     while (!slot->done)
         pthread_cond_wait(&s->changed, &s->lock);
-    buf_clear(out);
     rc = slot->rc;
-    if (rc == 0)
-        buf_add(out, slot->bytes.p, slot->bytes.len);
-    else
+    if (rc != 0)
         *err = slot->why;
+    s->held -= slot->bytes.len;
+    buf_free(out);
+    *out = slot->bytes;
+    slot->bytes = (struct buf)BUF_INIT;
     slot->done = false;
     s->next_out++;
     pthread_cond_broadcast(&s->changed);

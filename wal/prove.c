@@ -183,7 +183,7 @@ static int check_segment(struct waiting *w, const char *name, uint64_t start, st
 
     wal_index_init(&ix);
     wal_index_init(&crossing);
-    TRY(wal_object_index(p->repo, p->system_id, p->major, name, &bytes, err));
+    TRY(wal_object_index(p->repo, p->system_id, p->major, name, &bytes, NULL, err));
     TRY(wal_index_read(bytes.p, bytes.len, WAL_INDEX_SUMMARY, &ix, err));
     if (ix.system_id != p->system_id || ix.start != start || ix.segment_size != p->segment_size)
         return err_set(err, ERR_FOREIGN, "it holds other WAL than its name says");

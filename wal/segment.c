@@ -71,7 +71,8 @@ static int stored_index(const struct segment_place *at, struct wal_index *ix, bo
     struct err why = {0};
 
     *good = false;
-    if (wal_object_index(at->repo, at->system_id, at->major, name_of(at, name), &bytes, &why) != 0)
+    if (wal_object_index(at->repo, at->system_id, at->major, name_of(at, name), &bytes, NULL,
+                         &why) != 0)
         return judge(&why, err);
     *good = wal_index_read(bytes.p, bytes.len, WAL_INDEX_SUMMARY, ix, &why) == 0 &&
             belongs(at, ix) && wal_index_has_history(ix);

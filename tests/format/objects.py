@@ -26,6 +26,8 @@ KEYS = [  # form of the key, kinds, label field
      lambda m: f"{m[3]}.p@{m[1]}"),
     (f"{CLUSTER}/{WAL}/history/([0-9A-F]{{8}}).history", [5], lambda m: f"{m[3]}.h@{m[1]}"),
     (f"{CLUSTER}/{WAL}/label/({SEGMENT}).[0-9A-F]{{8}}.backup", [5], lambda m: f"{m[3]}.b@{m[1]}"),
+    (f"{CLUSTER}/{WAL}/sum/([0-9A-F]{{8}}-[0-9A-F]{{16}})-[0-9A-F]{{16}}", [6],
+     lambda m: f"{m[3]}.s@{m[1]}"),
     (f"{CLUSTER}/(lease/{SET})", [9], lambda m: m[1]),
     (f"{CLUSTER}/(fence/{SET}\\.(?:intent|final))", [10], lambda m: m[1]),
 ]

@@ -17,12 +17,14 @@ import sys
 from backups import Manifest, check_contents
 from notation import Wrong, need
 from objects import FILETAB, INFO, MAP, TEXT, Object, Repo, fields, u64_of, uv_of
+from sums import check_sum
 from wal import WALSUM, check_index, wal_file, wal_key
 
 
 def check_lease(o):
     f = fields(o.read(0, TEXT), {1, 2, 3, 4, 5, 6, 7, 9, 11}, {1, 3, 5, 7}, "lease")
-    need(uv_of(f[1]) in (1, 2) and u64_of(f[3]) in [i[0] for i in o.repo.identities], "lease")
+    systems = [0] if o.label[-8:-6] == b"G-" else [i[0] for i in o.repo.identities]
+    need(uv_of(f[1]) in (1, 2) and u64_of(f[3]) in systems, "lease")
 
 
 def check_backup(o):
@@ -46,7 +48,7 @@ def check_tables(o):
 
 def check(repo):
     count = {}
-    body = {1: check_contents, 2: check_tables, 3: check_backup, 4: check_wal, 5: wal_file,
+    body = {1: check_contents, 2: check_tables, 3: check_backup, 4: check_wal, 5: wal_file, 6: check_sum,
             8: lambda o: o.read(0, INFO), 9: check_lease}
     for key in repo.keys():
         try:

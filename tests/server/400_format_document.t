@@ -11,11 +11,12 @@ read_repo() { # REPOSITORY FOLDER, COMMAND...
         python3 "$work/reader/read_repo.py" "$folder" "$@"
 }
 
-for kind in plain encrypted; do
-    cp -r "$top/tests/golden/v1/$kind" "$work/golden-$kind"
-    [ "$run_as" = "$(id -un)" ] || chown -R "$run_as" "$work/golden-$kind"
-    ok "the $kind golden repository is read" as_owner env PASSPHRASE="golden passphrase" \
-        PYTHONDONTWRITEBYTECODE=1 python3 "$work/reader/read_repo.py" "$work/golden-$kind" main check
+for kind in v1/plain v1/encrypted v2/plain v2/encrypted; do
+    golden=$work/golden-${kind/\//-}
+    cp -r "$top/tests/golden/$kind" "$golden"
+    [ "$run_as" = "$(id -un)" ] || chown -R "$run_as" "$golden"
+    ok "the golden repository $kind is read" as_owner env PASSPHRASE="golden passphrase" \
+        PYTHONDONTWRITEBYTECODE=1 python3 "$work/reader/read_repo.py" "$golden" main check
 done
 
 cluster_start main

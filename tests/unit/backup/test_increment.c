@@ -132,7 +132,8 @@ static void add_file(struct world *w, const char *name, size_t size, uint8_t fir
 
 static struct changed *take_told(struct world *w)
 {
-    struct changed *c = changed_new();
+    struct changed *c = changed_new(NULL);
+    struct err err = {0};
     struct wal_index ix;
 
     wal_index_init(&ix);
@@ -140,7 +141,7 @@ static struct changed *take_told(struct world *w)
     for (uint32_t i = 0; i < w->n_events; i++)
         wal_index_add_event(&ix, &w->events[i]);
     changed_add(c, &ix);
-    changed_finish(c);
+    OK(changed_finish(c, &err), &err);
     wal_index_free(&ix);
     wal_changes_free(&w->told);
     w->told = wal_changes_new();

@@ -1,7 +1,8 @@
 /*
  * golden.h - what the repositories in tests/golden/ hold, and how they are made: by
- * "test_golden make DIR", into DIR/plain and DIR/encrypted, for a new version of the format. Those
- * that are there are never written again.
+ * "test_golden make DIR", into DIR/plain and DIR/encrypted, for a new version of the format, and
+ * for a new kind of object in a way of its own ("test_golden make-sums DIR"). Those that are there
+ * are never written again.
  */
 #ifndef PGBR_TESTS_UNIT_REPO_GOLDEN_H
 #define PGBR_TESTS_UNIT_REPO_GOLDEN_H
@@ -11,6 +12,7 @@
 
 #include "base/hash.h"
 #include "base/mem.h"
+#include "postgres/lsn.h"
 #include "repo/lease.h"
 #include "repo/manifest.h"
 #include "repo/marks.h"
@@ -18,6 +20,7 @@
 #include "tests/lib/test.h"
 #include "tests/lib/wal_make.h"
 #include "wal/index.h"
+#include "wal/sums.h"
 
 #define PASSPHRASE "golden passphrase"
 #define FULL "20260102T030405Z-F-0a1b2c"
@@ -485,6 +488,77 @@ static int golden_make(const char *dir)
         OK(hold_mark(r, FULL, "for the auditors", HELD_UNTIL_US, &err), &err);
         make_dead(r);
         make_archive(r);
+        OK(store_sync(repo_store(r), &err), &err);
+    }
+    return 0;
+}
+
+/* ---- sums of WAL indexes ---- */
+
+enum { SUM_SEGMENTS = 5 }; /* 4 to 8 */
+static const struct wal_locator sum_table = {1663, 5, 16384}, sum_second = {1663, 5, 16385};
+
+static void make_sum_wal(struct wal_make *m)
+{
+    const struct wal_make_block crosses = {.rel = sum_table, .block = 77, .data_len = 900};
+
+    wal_make_init(m, MAJOR, system_id, 1, SEGSZ, 4);
+    wal_make_change(m, sum_table, 1);
+    wal_make_change(m, sum_table, 90);
+    wal_make_commit(m, 700, noon);
+    wal_make_fill(m, 500);
+    wal_make_record(m, 10, 0, 701, &crosses, 1, NULL, 0);
+    wal_make_commit(m, 701, noon - 1000000);
+    wal_make_switch(m);
+    wal_make_truncate(m, sum_table, 80);
+    wal_make_change(m, sum_table, 95);
+    wal_make_restore_point(m, "before", noon);
+    wal_make_switch(m);
+    wal_make_change(m, sum_second, 3);
+    wal_make_commit_drop(m, 702, noon + 1000000, sum_second);
+    wal_make_fill(m, 300);
+    wal_make_record(m, 10, 0, 703, &crosses, 1, NULL, 0); /* goes on behind the last sum */
+    wal_make_switch(m);
+}
+
+static void push_sum_wal(struct repo *r)
+{
+    AUTO(wal_make_free) struct wal_make m;
+
+    make_sum_wal(&m);
+    assert_int_equal(wal_make_count(&m), SUM_SEGMENTS + 0u);
+    for (size_t i = 0; i < SUM_SEGMENTS; i++) {
+        AUTO(wal_index_free) struct wal_index ix;
+        AUTO(buf_free) struct buf index = BUF_INIT;
+        const struct wal_expect want = {system_id, (4 + i) * SEGSZ, 1};
+        char name[WAL_SEGMENT_NAME];
+
+        wal_index_init(&ix);
+        OK(wal_index_build(wal_make_segment(&m, i), SEGSZ, &want, &ix, &err), &err);
+        wal_index_write(&ix, &index);
+        wal_segment_name(1, 4 + i, SEGSZ, name);
+        push(r, name, wal_make_segment(&m, i), SEGSZ, &index);
+    }
+}
+
+static int golden_make_sums(const char *dir)
+{
+    for (unsigned encrypted = 0; encrypted < 2; encrypted++) {
+        AUTO(mem_free) char *path = xasprintf("%s/%s", dir, encrypted ? "encrypted" : "plain");
+        AUTO(repo_close) struct repo *r = NULL;
+        const struct repo_options o = options_of(encrypted != 0);
+        struct store *store = NULL;
+        struct sums_request q = {.small = 2, .large = 4};
+        struct sums_made made;
+        bool created;
+
+        OK(store_posix_open(&store, path, true, &err), &err);
+        OK(repo_init(&r, store, &o, &created, &err), &err);
+        OK(repo_accept(r, system_id, MAJOR, &err), &err);
+        push_sum_wal(r);
+        q.place = (struct wal_place){r, system_id, MAJOR, SEGSZ};
+        OK(sums_make(&q, &made, &err), &err);
+        assert_int_equal(made.made, 3);
         OK(store_sync(repo_store(r), &err), &err);
     }
     return 0;

@@ -607,9 +607,83 @@ static void wal_without_a_backup_stays(void **state)
     assert_int_equal(first_wal(&w), 1);
 }
 
+static const char *sum_key(unsigned first, unsigned n)
+{
+    static struct buf key;
+    struct sum_name name = {1, (uint64_t)first * SEGMENT, (uint64_t)(first + n) * SEGMENT};
+
+    return name_sum(&key, "main", SAMPLE_SYSTEM_ID, SAMPLE_MAJOR, &name);
+}
+
+/* It goes with the first segment that it needs, with the key and without it. */
+static void sums_of_wal_go_with_the_wal(void **state)
+{
+    static const struct {
+        unsigned first, n;
+        bool stays;
+    } sums[] = {
+        {0, 16, false}, {16, 2, false}, {18, 4, false}, {0, 256, false},
+        {20, 2, true},  {20, 12, true}, {32, 16, true},
+    };
+    (void)state;
+
+    for (int without_key = 0; without_key < 2; without_key++) {
+        AUTO(world_end) struct world w;
+        AUTO(expire_made_free) struct expire_made made = {0}, again = {0};
+        struct expire_request q;
+
+        world_begin(&w, without_key != 0, without_key ? REPO_OPEN_NO_KEY : REPO_OPEN_FULL);
+        backup(&w, 'F', 30, NULL);
+        backup(&w, 'F', 20, NULL); /* starts in segment 20 */
+        backup(&w, 'F', 10, NULL);
+        for (size_t i = 0; i < LENGTH(sums); i++)
+            OK(store_put(w.s.store, sum_key(sums[i].first, sums[i].n), STORE_REPLACE, "sum", 3,
+                         &err),
+               &err);
+        OK(store_put(w.s.store, "main/wal/0000000000001267-15/sum/of-a-later-version",
+                     STORE_REPLACE, "sum", 3, &err),
+           &err);
+        q = request(&w, POLICY_COUNT(2));
+        q.dry_run = true;
+        OK(expire_run(&q, &made, &err), &err);
+        for (size_t i = 0; i < LENGTH(sums); i++)
+            assert_true(has(&w, sum_key(sums[i].first, sums[i].n)));
+        assert_int_equal(made.sums, 4);
+        q.dry_run = false;
+        OK(expire_run(&q, &again, &err), &err);
+        assert_int_equal(again.sums, 4);
+        assert_int_equal(first_wal(&w), 20);
+        for (size_t i = 0; i < LENGTH(sums); i++)
+            assert_int_equal(has(&w, sum_key(sums[i].first, sums[i].n)), sums[i].stays);
+        assert_true(has(&w, "main/wal/0000000000001267-15/sum/of-a-later-version"));
+    }
+}
+
+/* Of a held backup only the WAL that makes it consistent stays. */
+static void a_sum_stays_where_all_its_segments_are_held(void **state)
+{
+    AUTO(world_end) struct world w;
+    const char *f1;
+    (void)state;
+
+    world_begin(&w, false, REPO_OPEN_FULL);
+    f1 = backup(&w, 'F', 30, NULL); /* needs segment 10 alone */
+    backup(&w, 'F', 20, NULL);
+    OK(expire_hold(w.s.repo, f1, NULL, 0, &err), &err);
+    OK(store_put(w.s.store, sum_key(10, 1), STORE_REPLACE, "sum", 3, &err), &err);
+    OK(store_put(w.s.store, sum_key(10, 2), STORE_REPLACE, "sum", 3, &err), &err);
+    expire(&w, POLICY_COUNT(1));
+    assert_true(has_wal(&w, 1, 10));
+    assert_false(has_wal(&w, 1, 11));
+    assert_true(has(&w, sum_key(10, 1)));
+    assert_false(has(&w, sum_key(10, 2)));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(sums_of_wal_go_with_the_wal),
+        cmocka_unit_test(a_sum_stays_where_all_its_segments_are_held),
         cmocka_unit_test(what_goes_is_deleted_with_all_that_only_it_needed),
         cmocka_unit_test(without_a_policy_all_stays),
         cmocka_unit_test(a_dry_run_tells_the_same_and_changes_nothing),

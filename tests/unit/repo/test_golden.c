@@ -1,4 +1,4 @@
-/* Repositories that the first version wrote, in tests/golden/, are read by this one. */
+/* Repositories that earlier versions wrote, in tests/golden/, are read by this one. */
 #include "tests/unit/repo/golden.h"
 
 #include "base/log.h"
@@ -19,22 +19,27 @@ static int copy_object(void *ctx, const struct store_entry *e, struct err *why)
     return store_put(stores[1], e->key, STORE_CREATE_ONLY, whole.p, whole.len, why);
 }
 
-static void open_golden(struct golden *g, unsigned encrypted, enum repo_open_mode mode)
+static void open_version(struct golden *g, const char *version, unsigned encrypted,
+                         enum repo_open_mode mode)
 {
+    AUTO(mem_free)
+    char *path = xasprintf("tests/golden/%s/%s", version, encrypted ? "encrypted" : "plain");
     AUTO(store_close) struct store *files_of = NULL;
     const struct repo_options o = options_of(encrypted != 0);
     struct store *stores[2];
 
     log_setup(LOG_TEXT, LOG_ERROR);
     *g = (struct golden){.store = store_mem_new(), .encrypted = encrypted != 0};
-    OK(store_posix_open(&files_of,
-                        encrypted ? "tests/golden/v1/encrypted" : "tests/golden/v1/plain", false,
-                        &err),
-       &err);
+    OK(store_posix_open(&files_of, path, false, &err), &err);
     stores[0] = files_of;
     stores[1] = g->store;
     OK(store_list(files_of, "", STORE_DEEP, copy_object, stores, NULL, &err), &err);
     OK(repo_open(&g->repo, store_mem_share(g->store), &o, mode, &err), &err);
+}
+
+static void open_golden(struct golden *g, unsigned encrypted, enum repo_open_mode mode)
+{
+    open_version(g, "v1", encrypted, mode);
 }
 
 static void golden_close(struct golden *g)
@@ -290,7 +295,7 @@ static void wal_comes_out_as_it_went_in(void **state)
         wal_is(g.repo, "000000010000000000000004.partial", SEGMENT_HASH);
         wal_is(g.repo, "00000002.history", hash64(HISTORY, strlen(HISTORY)));
         wal_is(g.repo, SEG ".00000028.backup", hash64(BACKUP_FILE, strlen(BACKUP_FILE)));
-        OK(wal_object_index(g.repo, system_id, MAJOR, SEG, &index, &err), &err);
+        OK(wal_object_index(g.repo, system_id, MAJOR, SEG, &index, NULL, &err), &err);
         wal_index_init(&ix);
         OK(wal_index_read(index.p, index.len, WAL_INDEX_ALL, &ix, &err), &err);
         assert_int_equal(ix.system_id, system_id);
@@ -402,6 +407,64 @@ static void nothing_in_it_is_damaged(void **state)
     }
 }
 
+/* ---- v2: sums of WAL indexes ---- */
+
+static void sum_says(const struct wal_index *ix)
+{
+    const struct wal_index_rel *first = wal_index_rel(ix, &sum_table);
+    const struct wal_index_rel *other = wal_index_rel(ix, &sum_second);
+
+    assert_int_equal(ix->further, 3);
+    assert_int_equal(ix->flags, 0);
+    assert_int_equal(ix->commits, 3);
+    assert_int_equal(ix->commit_min.time_us, noon - 1000000);
+    assert_int_equal(ix->commit_max.xid, 702);
+    assert_int_equal(ix->n_events, 1);
+    assert_string_equal(ix->events[0].name, "before");
+    assert_non_null(first);
+    assert_int_equal(first->what, WAL_REL_TRUNCATED);
+    assert_int_equal(first->fork[FORK_MAIN].limit, 80);
+    assert_int_equal(first->fork[FORK_MAIN].n_runs, 3); /* 1, 77, 95; not 90 */
+    assert_int_equal(ix->runs[first->fork[FORK_MAIN].first_run + 1].first, 77);
+    assert_int_equal(ix->runs[first->fork[FORK_MAIN].first_run + 2].first, 95);
+    assert_non_null(other);
+    assert_true(other->what & WAL_REL_DROPPED);
+}
+
+static void no_harm(void *ctx, const char *key, const char *why)
+{
+    (void)ctx;
+    fail_msg("%s: %s", key, why);
+}
+
+static void sums_say_what_their_segments_say(void **state)
+{
+    const struct sum_name name = {1, 4 * SEGSZ, 8 * SEGSZ};
+    (void)state;
+
+    for (unsigned i = 0; i < 2; i++) {
+        AUTO(golden_close) struct golden g;
+        AUTO(sum_list_free) struct sum_list sums = {0};
+        AUTO(buf_free) struct buf bytes = BUF_INIT;
+        AUTO(wal_sum_free) struct wal_sum sum;
+        AUTO(verify_made_free) struct verify_made made;
+        struct progress quiet = {.mode = PROGRESS_QUIET};
+        struct verify_request q = {.deep = true, .workers = 1, .progress = &quiet};
+
+        wal_sum_init(&sum);
+        open_version(&g, "v2", i, REPO_OPEN_FULL);
+        OK(wal_sums_list(g.repo, system_id, MAJOR, &sums, &err), &err);
+        assert_int_equal(sums.n, 3);
+        OK(wal_sum_load(g.repo, system_id, MAJOR, &name, &bytes, &err), &err);
+        OK(wal_sum_read(bytes.p, bytes.len, &name, system_id, MAJOR, &sum, &err), &err);
+        sum_says(&sum.ix);
+        OK(sums_verify(g.repo, NULL, no_harm, NULL, &err), &err);
+        q.repo = g.repo;
+        OK(verify_run(&q, &made, &err), &err);
+        assert_int_equal(made.n_damages, 0);
+    }
+}
+
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
@@ -416,9 +479,12 @@ int main(int argc, char **argv)
         cmocka_unit_test(leases_and_marks_say_what_they_said),
         cmocka_unit_test(a_pack_without_manifest_says_what_it_holds),
         cmocka_unit_test(nothing_in_it_is_damaged),
+        cmocka_unit_test(sums_say_what_their_segments_say),
     };
 
     if (argc == 3 && strcmp(argv[1], "make") == 0)
         return golden_make(argv[2]);
+    if (argc == 3 && strcmp(argv[1], "make-sums") == 0)
+        return golden_make_sums(argv[2]);
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -141,6 +141,33 @@ static void files_of_pg_wal_have_keys_and_labels(void **state)
     }
 }
 
+static void sums_have_keys_and_labels(void **state)
+{
+    static const char *const wrong[] = {
+        "",
+        "00000001-0000000300000000-000000040000000",
+        "00000001-0000000300000000-00000004000000000",
+        "00000001-000000030000000a-0000000400000000",
+        "00000001_0000000300000000-0000000400000000",
+        "00000000-0000000300000000-0000000400000000", /* no timeline */
+        "00000001-0000000400000000-0000000400000000", /* of nothing */
+    };
+    AUTO(buf_free) struct buf key = BUF_INIT;
+    struct sum_name n = {0x1a, UINT64_C(0x300000000), UINT64_C(0x400000000)}, again;
+    char label[49];
+    (void)state;
+
+    assert_string_equal(name_sum(&key, "main", 0x4711, 15, &n),
+                        "main/wal/0000000000004711-15/sum/"
+                        "0000001A-0000000300000000-0000000400000000");
+    label_sum(label, 0x4711, &n);
+    assert_string_equal(label, "0000001A-0000000300000000.s@0000000000004711");
+    assert_true(sum_name_parse(strrchr(key.p, '/') + 1, &again));
+    assert_int_equal(sum_name_compare(&n, &again), 0);
+    for (size_t i = 0; i < LENGTH(wrong); i++)
+        assert_false(sum_name_parse(wrong[i], &again));
+}
+
 static void other_files_are_refused(void **state)
 {
     static const char *const files[] = {"",
@@ -175,6 +202,7 @@ int main(void)
         cmocka_unit_test(clusters_have_names_that_are_safe_in_keys),
         cmocka_unit_test(every_object_has_its_place),
         cmocka_unit_test(files_of_pg_wal_have_keys_and_labels),
+        cmocka_unit_test(sums_have_keys_and_labels),
         cmocka_unit_test(other_files_are_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -125,12 +125,12 @@ static void an_index_comes_back_where_there_is_one(void **state)
         fill(&raw, 1 << 20, 1);
         w = source_of(SEG, &raw, "what the segment holds");
         OK(wal_object_put(s.repo, &w, 1, &done, &err), &err);
-        OK(wal_object_index(s.repo, SAMPLE_SYSTEM_ID, SAMPLE_MAJOR, SEG, &index, &err), &err);
+        OK(wal_object_index(s.repo, SAMPLE_SYSTEM_ID, SAMPLE_MAJOR, SEG, &index, NULL, &err), &err);
         assert_string_equal(buf_text(&index), "what the segment holds");
         w = source_of(NEXT, &raw, NULL);
         OK(wal_object_put(s.repo, &w, 1, &done, &err), &err);
-        FAILS(wal_object_index(s.repo, SAMPLE_SYSTEM_ID, SAMPLE_MAJOR, NEXT, &index, &err), &err,
-              ERR_NOT_FOUND);
+        FAILS(wal_object_index(s.repo, SAMPLE_SYSTEM_ID, SAMPLE_MAJOR, NEXT, &index, NULL, &err),
+              &err, ERR_NOT_FOUND);
         assert_non_null(strstr(err.msg, "carries no WAL index"));
     }
 }
@@ -145,7 +145,7 @@ static void what_is_not_there_is_not_found(void **state)
     sample_repo_begin(&s, false, 0);
     FAILS(fetch(s.repo, SEG, &out), &err, ERR_NOT_FOUND);
     FAILS(fetch(s.repo, "00000002.history", &out), &err, ERR_NOT_FOUND);
-    FAILS(wal_object_index(s.repo, SAMPLE_SYSTEM_ID, SAMPLE_MAJOR, SEG, &out, &err), &err,
+    FAILS(wal_object_index(s.repo, SAMPLE_SYSTEM_ID, SAMPLE_MAJOR, SEG, &out, NULL, &err), &err,
           ERR_NOT_FOUND);
     OK(wal_object_exists(s.repo, SAMPLE_SYSTEM_ID, SAMPLE_MAJOR, SEG, &whole, &err), &err);
     assert_false(whole);
@@ -593,7 +593,8 @@ static void without_the_key_wal_is_there_but_unreadable(void **state)
     assert_true(whole);
     FAILS(fetch(r, SEG, &out), &err, ERR_KEY);
     FAILS(fetch(r, HISTORY, &out), &err, ERR_KEY);
-    FAILS(wal_object_index(r, SAMPLE_SYSTEM_ID, SAMPLE_MAJOR, SEG, &out, &err), &err, ERR_KEY);
+    FAILS(wal_object_index(r, SAMPLE_SYSTEM_ID, SAMPLE_MAJOR, SEG, &out, NULL, &err), &err,
+          ERR_KEY);
     FAILS(push(r, NEXT, &raw, &done), &err, ERR_KEY);
     OK(wal_object_exists(r, SAMPLE_SYSTEM_ID, SAMPLE_MAJOR, NEXT, &whole, &err), &err);
     assert_false(whole);

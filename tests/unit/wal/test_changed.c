@@ -2,14 +2,19 @@
 #include "wal/changed.h"
 
 #include <malloc.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
+#include <time.h>
 
+#include "base/log.h"
 #include "base/mem.h"
 #include "postgres/page.h"
 #include "tests/lib/test.h"
 
 enum { FILE_BLOCKS = PG_RELSEG_PAGES };
+static struct err err;
 static const uint32_t none = UINT32_MAX;
 static const struct wal_locator table = {1663, 5, 16384}, second = {1663, 5, 16385},
                                 elsewhere = {16500, 5, 16384}, other_db = {1663, 6, 16384};
@@ -22,9 +27,12 @@ struct teller {
     uint32_t n_events;
 };
 
+/* Of the sets that are made. */
+static struct bit_store_room room = {NULL, CHANGED_IN_MEMORY, CHANGED_WINDOW};
+
 static void tell_begin(struct teller *t)
 {
-    *t = (struct teller){.set = changed_new(), .changes = wal_changes_new()};
+    *t = (struct teller){.set = changed_new_within(&room), .changes = wal_changes_new()};
 }
 
 static void tell_end(struct teller *t)
@@ -52,7 +60,7 @@ static void add(struct teller *t)
 static void finish(struct teller *t)
 {
     add(t);
-    changed_finish(t->set);
+    OK(changed_finish(t->set, &err), &err);
 }
 
 static void block(struct teller *t, struct wal_locator rel, uint32_t number)
@@ -540,6 +548,22 @@ static void any_set_says_what_a_simple_one_says(void **state)
     }
 }
 
+/* The file of which hardly anything is mapped makes no difference; nor that there is no room. */
+static void a_set_that_lies_in_a_file_says_the_same(void **state)
+{
+    static const struct bit_store_room small[] = {
+        {"/tmp", 0, 0}, {"/tmp", 0, 16 << 10}, {"/tmp", 32 << 10, 48 << 10}, {"/nowhere", 0, 0}};
+    const struct bit_store_room usual = room;
+
+    log_setup(LOG_TEXT, LOG_ERROR);
+    for (size_t i = 0; i < LENGTH(small); i++) {
+        room = small[i];
+        any_set_says_what_a_simple_one_says(state);
+        many_blocks_become_bits_and_none_is_lost(state);
+    }
+    room = usual;
+}
+
 /* ---- memory ---- */
 
 static size_t in_use(void)
@@ -574,11 +598,11 @@ static void a_hundred_million_dense_blocks_take_few_megabytes(void **state)
 {
     const uint32_t blocks = 100000000;
     size_t before = in_use(), after;
-    struct changed *c = changed_new();
+    struct changed *c = changed_new(NULL);
     (void)state;
 
     add_dense(c, blocks);
-    changed_finish(c);
+    OK(changed_finish(c, &err), &err);
     after = in_use();
     assert_int_equal(changed_sum(c).blocks, blocks);
     assert_int_equal(changed_sum(c).files, (blocks + FILE_BLOCKS - 1) / FILE_BLOCKS);
@@ -586,7 +610,124 @@ static void a_hundred_million_dense_blocks_take_few_megabytes(void **state)
     changed_free(&c);
 }
 
-int main(void)
+static uint64_t any_number(uint64_t *random)
+{
+    *random = *random * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
+    return *random >> 20;
+}
+
+static int by_number(const void *a, const void *b)
+{
+    uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
+
+    return (x > y) - (x < y);
+}
+
+/* One index of that many blocks that lie anywhere in as many files; 8 files are a relation. */
+static int64_t cpu_us(void)
+{
+    struct timespec t;
+
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
+    return t.tv_sec * INT64_C(1000000) + t.tv_nsec / 1000;
+}
+
+static int64_t adding_us; /* processor time of adding them, without that of making them up */
+
+static void add_scattered(struct changed *c, uint64_t blocks, uint32_t files, uint64_t *random)
+{
+    uint32_t relations = (files + 7) / 8, each = (uint32_t)(blocks / relations);
+    AUTO(mem_free) struct wal_index_rel *rels = xcalloc(relations, sizeof *rels);
+    AUTO(mem_free) struct wal_run *runs = xcalloc((size_t)relations * each, sizeof *runs);
+    AUTO(mem_free) uint32_t *numbers = xcalloc(each, sizeof *numbers);
+    struct wal_index ix;
+
+    wal_index_init(&ix);
+    for (uint32_t i = 0; i < relations; i++) {
+        for (uint32_t k = 0; k < each; k++)
+            numbers[k] = (uint32_t)(any_number(random) % (8 * FILE_BLOCKS));
+        qsort(numbers, each, sizeof *numbers, by_number);
+        rels[i] = (struct wal_index_rel){.rel = {1663, 5, 16384 + i}, .forks = 1 << FORK_MAIN};
+        rels[i].fork[FORK_MAIN] = (struct wal_index_fork){WAL_NO_BLOCK, ix.n_runs, each};
+        for (uint32_t k = 0; k < each; k++)
+            runs[ix.n_runs++] = (struct wal_run){numbers[k], 1};
+    }
+    ix.rels = rels;
+    ix.n_rels = relations;
+    ix.runs = runs;
+    adding_us -= cpu_us();
+    changed_add(c, &ix);
+    adding_us += cpu_us();
+}
+
+static size_t resident(void)
+{
+    unsigned long pages = 0;
+    FILE *f = fopen("/proc/self/statm", "r");
+
+    assert_non_null(f);
+    assert_int_equal(fscanf(f, "%*u %lu", &pages), 1);
+    fclose(f);
+    return pages * 4096;
+}
+
+/* Sanitizers keep memory of their own. */
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+enum { SANITIZED = true };
+#else
+enum { SANITIZED = false };
+#endif
+
+static void scattered_blocks_take_no_more_memory_than_they_may(void **state)
+{
+    const struct bit_store_room little = {"/tmp", 8 << 20, 4 << 20};
+    struct changed *c = changed_new_within(&little);
+    size_t before = resident(), most = 0;
+    struct changed_sum sum;
+    uint64_t random = 1;
+    (void)state;
+
+    for (int i = 0; i < 10; i++) { /* 4,000 files: 62 MiB of bits */
+        add_scattered(c, 400000, 4000, &random);
+        most = MAX_OF(most, resident());
+    }
+    OK(changed_finish(c, &err), &err);
+    sum = changed_sum(c);
+    most = MAX_OF(most, resident());
+    assert_int_equal(sum.files, 4000);
+    assert_true(sum.blocks > 3900000 && sum.blocks <= 4000000);
+    assert_true(sum.in_file > 50 << 20);
+    if (most > before + (40 << 20) && !SANITIZED)
+        fail_msg("%zu MiB, and %zu before", most >> 20, before >> 20);
+    changed_free(&c);
+}
+
+/* "test_changed measure BLOCKS FILES BLOCKS-PER-INDEX DIR" */
+static int measure(char **argv)
+{
+    uint64_t blocks = strtoull(argv[2], NULL, 10), each = strtoull(argv[4], NULL, 10), random = 1;
+    uint32_t files = (uint32_t)strtoul(argv[3], NULL, 10);
+    struct changed *c = changed_new(argv[5]);
+    struct changed_sum sum;
+    struct rusage usage;
+
+    for (uint64_t told = 0; told < blocks; told += each)
+        add_scattered(c, each, files, &random);
+    adding_us -= cpu_us();
+    if (changed_finish(c, &err) != 0)
+        return 1;
+    adding_us += cpu_us();
+    sum = changed_sum(c);
+    getrusage(RUSAGE_SELF, &usage);
+    printf(
+        "%llu blocks in %llu files: %.1f s CPU, at most %ld MiB resident, %llu MiB in the file\n",
+        (unsigned long long)sum.blocks, (unsigned long long)sum.files, (double)adding_us / 1e6,
+        usage.ru_maxrss >> 10, (unsigned long long)sum.in_file >> 20);
+    changed_free(&c);
+    return 0;
+}
+
+int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_file_of_which_nothing_was_told_is_unchanged),
@@ -601,8 +742,13 @@ int main(void)
         cmocka_unit_test(a_database_that_came_or_went_is_void_in_its_tablespace),
         cmocka_unit_test(a_database_in_several_tablespaces_is_void_in_each),
         cmocka_unit_test(any_set_says_what_a_simple_one_says),
+        cmocka_unit_test(a_set_that_lies_in_a_file_says_the_same),
         cmocka_unit_test(a_hundred_million_dense_blocks_take_few_megabytes),
+        cmocka_unit_test(scattered_blocks_take_no_more_memory_than_they_may),
     };
+
+    if (argc == 6 && strcmp(argv[1], "measure") == 0)
+        return measure(argv);
 
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,0 +1,13 @@
+/* upkeep.h - what commands do for later ones when their own work is done. */
+#ifndef PGBR_CLI_UPKEEP_H
+#define PGBR_CLI_UPKEEP_H
+
+#include "cli/app.h"
+#include "repo/repo.h"
+
+/* Sums up the indexes of the WAL that the next incremental or differential will read
+ * (wal/sums.h). Takes a minute at most, as good as nothing where nothing is to be done; what fails
+ * is a warning. */
+void upkeep_sums(struct app *app, struct repo *r);
+
+#endif
