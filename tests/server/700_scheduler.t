@@ -161,6 +161,8 @@ is "$(runs | tail -1)" 'daily|backup|0' 'by one run'
 like "$(events | tail -2)" 'warning\|job daily: 5 times have passed without it, while no scheduler was there; .*info\|job daily: it works again' 'people hear of both'
 is "$(cat notified)" READY=1 'systemd hears that it is ready'
 fails 1 'a scheduler runs already: .*process' 'there is one scheduler in a state directory' pgbr scheduler run
+ok 'with --once that is fine' pgbr scheduler run --once
+like "$out" 'a scheduler runs already: .*: it starts what is due' 'because that one does the work'
 unlike "$(pgbr scheduler list)" 'no scheduler is at work' 'list sees it'
 
 # ---- the configuration is read again
