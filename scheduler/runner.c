@@ -2,7 +2,6 @@
 #include "scheduler/runner.h"
 
 #include <errno.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -16,10 +15,9 @@
 #include "base/mem.h"
 #include "catalog/jobs.h"
 #include "scheduler/child.h"
-#include "scheduler/elsewhere.h"
 #include "scheduler/events.h"
 #include "scheduler/jobs.h"
-#include "scheduler/role.h"
+#include "scheduler/turn.h"
 
 enum {
     US = 1000000,
@@ -31,7 +29,6 @@ struct runner {
     const struct run_order *o;
     struct lock_file lock;
     struct elsewhere elsewhere;
-    enum server_role role; /* of the server here, where it was asked */
     sigset_t signals;
     bool stopped; /* asked to end */
     char *env[ENV_MAX + 1];
@@ -46,18 +43,6 @@ static void runner_free(struct runner *r)
         mem_free(&r->env[i]);
     elsewhere_end(&r->elsewhere);
     lock_release(&r->lock);
-}
-
-static int result(struct run_result *out, int status, const char *fmt, ...) PRINTF_LIKE(3, 4);
-static int result(struct run_result *out, int status, const char *fmt, ...)
-{
-    va_list args;
-
-    va_start(args, fmt);
-    vsnprintf(out->note, sizeof out->note, fmt, args);
-    va_end(args);
-    out->status = status;
-    return -1;
 }
 
 /* ---- one process and its end ---- */
@@ -238,9 +223,9 @@ static int take_lock(struct runner *r, struct run_result *out)
     if (lock_take(&r->lock, path, &err) == 0)
         return 0;
     if (err.code == ERR_BUSY)
-        return result(out, JOB_LATER, "another %s of cluster \"%s\" is under way: %s",
-                      r->o->job->words[0], r->o->cluster->name, err.msg);
-    return result(out, JOB_FAILED, "%s", err.msg);
+        return result_set(out, JOB_LATER, "another %s of cluster \"%s\" is under way: %s",
+                          r->o->job->words[0], r->o->cluster->name, err.msg);
+    return result_set(out, JOB_FAILED, "%s", err.msg);
 }
 
 /* Backups by hand are locked out by a lock of their own. */
@@ -254,89 +239,8 @@ static int look_for_backup(struct runner *r, struct run_result *out)
     if (strcmp(r->o->job->words[0], "backup") != 0 || lock_take(&lock, path, &err) == 0 ||
         err.code != ERR_BUSY)
         return 0;
-    return result(out, JOB_LATER, "a backup of cluster \"%s\" is under way: %s",
-                  r->o->cluster->name, err.msg);
-}
-
-enum turn {
-    TURN_OURS,   /* this host is the one */
-    TURN_SECOND, /* if nobody else is */
-    TURN_NOT
-};
-
-/* -1: not certain. */
-static int ask_role(struct runner *r, enum turn *turn, struct run_result *out)
-{
-    enum config_role wanted = r->o->job->role;
-    struct err err = {0};
-
-    *turn = TURN_OURS;
-    if (wanted == CONFIG_ROLE_ANY)
-        return 0;
-    if (role_ask(r->o->cluster, &r->role, &err) != 0)
-        return result(out, JOB_LATER, "the role of the server here is not certain: %s", err.msg);
-    if (wanted == CONFIG_ROLE_PREFER_REPLICA)
-        *turn = r->role == SERVER_REPLICA ? TURN_OURS : TURN_SECOND;
-    else if ((wanted == CONFIG_ROLE_PRIMARY) != (r->role == SERVER_PRIMARY))
-        *turn = TURN_NOT;
-    return 0;
-}
-
-/* This host is not the one. After a failover it may become so, and no due time must be lost: for
- * some time it looks whether another host does it. */
-static int stand_by(struct runner *r, enum turn turn, struct run_result *out)
-{
-    int64_t until = r->o->due_us + r->o->job->role_wait_ms * 1000;
-    const char *what = r->role == SERVER_PRIMARY ? "primary" : "replica";
-
-    if (sched_now_us(r->o->clock) < until) {
-        out->usual = true;
-        return result(out, JOB_LATER,
-                      "the server here is a %s; waiting whether another host does it", what);
-    }
-    if (turn == TURN_SECOND)
-        return 0;
-    return result(out, JOB_SETTLED, "the server here is a %s", what);
-}
-
-/* What was found out of other hosts; a repository that cannot be asked stops no job. */
-static void look_elsewhere(struct runner *r, bool take)
-{
-    struct err err = {0};
-
-    elsewhere_end(&r->elsewhere);
-    if (elsewhere_look(&r->elsewhere, r->o, take, &err) != 0)
-        log_warning("job %s: whether another host does it is not known: %s", r->o->job->name,
-                    err.msg);
-}
-
-static int heed_elsewhere(struct runner *r, enum turn turn, struct run_result *out)
-{
-    const struct elsewhere *e = &r->elsewhere;
-
-    if (e->state == ELSEWHERE_NOT)
-        return 0;
-    if (e->state == ELSEWHERE_DONE || (e->state == ELSEWHERE_RUNNING && turn != TURN_OURS))
-        return result(out, JOB_SETTLED, "%s", e->note);
-    out->usual = true;
-    return result(out, JOB_LATER, "%s", e->note);
-}
-
-/* One host does it, and the right one. */
-static int take_turn(struct runner *r, struct run_result *out)
-{
-    enum turn turn;
-
-    TRY(ask_role(r, &turn, out));
-    if (strcmp(r->o->job->words[0], "check") == 0) /* it is of a host: each has its own */
-        return turn == TURN_OURS ? 0 : stand_by(r, turn, out);
-    look_elsewhere(r, turn == TURN_OURS);
-    TRY(heed_elsewhere(r, turn, out));
-    if (turn == TURN_OURS)
-        return 0;
-    TRY(stand_by(r, turn, out));
-    look_elsewhere(r, true);
-    return heed_elsewhere(r, turn, out);
+    return result_set(out, JOB_LATER, "a backup of cluster \"%s\" is under way: %s",
+                      r->o->cluster->name, err.msg);
 }
 
 /* What came while a server or a repository was asked. */
@@ -346,7 +250,7 @@ static int see_stop(struct runner *r, struct run_result *out)
 
     while ((number = next_signal(r, 0)) != 0)
         r->stopped |= number == SIGTERM || number == SIGINT;
-    return r->stopped ? result(out, JOB_STOPPED, "stopped before it began") : 0;
+    return r->stopped ? result_set(out, JOB_STOPPED, "stopped before it began") : 0;
 }
 
 static void add_env(struct runner *r, const char *name, const char *value)
@@ -375,12 +279,13 @@ static int before(struct runner *r, struct run_result *out)
     if (r->o->job->before == NULL)
         return 0;
     if (run_hook(r, "before", r->o->job->before, &status, &err) != 0)
-        return result(out, JOB_FAILED, "the \"before\" command: %s", err.msg);
+        return result_set(out, JOB_FAILED, "the \"before\" command: %s", err.msg);
     if (r->stopped)
-        return result(out, JOB_STOPPED, "stopped during the \"before\" command");
+        return result_set(out, JOB_STOPPED, "stopped during the \"before\" command");
     if (status != 0)
-        return result(out, JOB_FAILED,
-                      "the \"before\" command ended with status %d, so nothing was run", status);
+        return result_set(out, JOB_FAILED,
+                          "the \"before\" command ended with status %d, so nothing was run",
+                          status);
     return 0;
 }
 
@@ -403,7 +308,7 @@ static void after(struct runner *r, struct run_result *out)
     else
         log_error("job %s: the \"after\" command ended with status %d", r->o->job->name, status);
     if (out->status == JOB_DONE)
-        result(out, JOB_WARNINGS, "done, but the \"after\" command failed");
+        result_set(out, JOB_WARNINGS, "done, but the \"after\" command failed");
 }
 
 static int command(struct runner *r, struct run_result *out)
@@ -413,11 +318,12 @@ static int command(struct runner *r, struct run_result *out)
 
     be_quiet(r->o->job);
     if (start_command(r, &err) != 0)
-        return result(out, JOB_FAILED, "%s", err.msg);
+        return result_set(out, JOB_FAILED, "%s", err.msg);
     out->status = wait_for(r, r->pid, sched_wait_us(r->o->clock, limit_ms * 1000));
     if (out->status == JOB_TIMED_OUT)
-        result(out, JOB_TIMED_OUT, "it took longer than its time limit of %lld s and was stopped",
-               (long long)limit_ms / 1000);
+        result_set(out, JOB_TIMED_OUT,
+                   "it took longer than its time limit of %lld s and was stopped",
+                   (long long)limit_ms / 1000);
     else if (out->status >= 128)
         snprintf(out->note, sizeof out->note, "ended by signal %d (%s)", out->status - 128,
                  strsignal(out->status - 128));
@@ -458,8 +364,8 @@ void runner_run(const struct run_order *o, struct run_result *out)
     *out = (struct run_result){0};
     child_block_signals(&r.signals);
     make_env(&r);
-    if (take_lock(&r, out) == 0 && look_for_backup(&r, out) == 0 && take_turn(&r, out) == 0 &&
-        see_stop(&r, out) == 0 && before(&r, out) == 0)
+    if (take_lock(&r, out) == 0 && look_for_backup(&r, out) == 0 &&
+        turn_take(o, &r.elsewhere, out) == 0 && see_stop(&r, out) == 0 && before(&r, out) == 0)
         command(&r, out);
     elsewhere_end(&r.elsewhere);
     record(&r, out);

@@ -31,7 +31,7 @@ struct scheduler {
     struct supervisor supervisor;
     struct job_set set;
     struct lock_file lock;
-    struct catalog *catalog; /* NULL: cannot be used */
+    struct catalog *catalog; /* open for one turn of the loop; NULL: not, or cannot be used */
     char *catalog_path;
     bool unrecorded; /* that was logged */
     int signals;     /* a signalfd */
@@ -93,6 +93,11 @@ static bool use_catalog(struct scheduler *s)
     return false;
 }
 
+static struct catalog *catalog_now(struct scheduler *s)
+{
+    return use_catalog(s) ? s->catalog : NULL;
+}
+
 static void save(struct scheduler *s, size_t i)
 {
     struct catalog_job row;
@@ -123,7 +128,7 @@ static void tell(void *ctx, const struct schedule_job *plan, enum schedule_event
         log_warning("job %s: %lld earlier times have passed; they are made up for by one run",
                     conf->name, (long long)number);
         if (!s->began)
-            job_event(s->catalog, conf, "warning",
+            job_event(catalog_now(s), conf, "warning",
                       "%lld times have passed without it, while no scheduler was there; they are "
                       "made up for by one run",
                       (long long)number + 1);
@@ -131,8 +136,8 @@ static void tell(void *ctx, const struct schedule_job *plan, enum schedule_event
     case SCHEDULE_DROPPED:
         log_warning("job %s: left out, it was due at %s and does not catch up", conf->name,
                     clock_format_utc(number, when));
-        job_event(s->catalog, conf, "warning", "left out, it was due at %s and does not catch up",
-                  when);
+        job_event(catalog_now(s), conf, "warning",
+                  "left out, it was due at %s and does not catch up", when);
         break;
     case SCHEDULE_CLOCK_BACK:
         log_warning("job %s: the clock had been at %s before; that is taken for a mistake",
@@ -144,7 +149,7 @@ static void tell(void *ctx, const struct schedule_job *plan, enum schedule_event
     case SCHEDULE_GIVEN_UP:
         log_error("job %s: failed %lld times, not tried again before its next time", conf->name,
                   (long long)number);
-        job_event(s->catalog, conf, "error",
+        job_event(catalog_now(s), conf, "error",
                   "failed %lld times, not tried again before its next "
                   "time; \"pgbr scheduler list\" tells why",
                   (long long)number);
@@ -222,7 +227,7 @@ static void end_job(struct scheduler *s, size_t i, int status)
     schedule_end(&s->set.plans[i], outcome, sched_now_us(&s->clock), &told);
     save(s, i);
     if (outcome == SCHEDULE_BROKEN && s->set.plans[i].memory.failures == 1)
-        job_event(s->catalog, s->set.jobs[i].conf, "error",
+        job_event(catalog_now(s), s->set.jobs[i].conf, "error",
                   "its command or the configuration is wrong; it waits until that is mended");
 }
 
@@ -416,6 +421,7 @@ static void loop(struct scheduler *s)
         lose_patience(s);
         if (is_done(s))
             return;
+        catalog_close(&s->catalog); /* somebody may make it anew meanwhile */
         wait_a_while(s);
     }
 }
@@ -448,7 +454,12 @@ int scheduler_run(const struct scheduler_terms *terms, struct config **config, b
 
     supervisor_open(&s.supervisor);
     TRY(sched_clock_open(&s.clock, err));
-    TRY(take_lock(&s, err));
+    if (take_lock(&s, err) != 0) {
+        if (err->code != ERR_BUSY || !terms->once)
+            return -1;
+        log_info("%s: it starts what is due", err->msg);
+        return 0;
+    }
     TRY(job_set_open(&s.set, *config, err));
     TRY(open_signals(&s, err));
     s.catalog_path = xasprintf("%s/catalog.db", (*config)->state_dir);

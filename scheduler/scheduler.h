@@ -23,8 +23,8 @@ struct scheduler_terms {
 };
 
 /* *config is replaced on SIGHUP; the one that is there at the end is the caller's. ERR_BUSY: there
- * is a scheduler already. ERR_CONFIG: a job that cannot be. With `once` *failed says whether a job
- * failed. */
+ * is a scheduler already (with `once` that is fine: it does the work). ERR_CONFIG: a job that
+ * cannot be. With `once` *failed says whether a job failed. */
 int scheduler_run(const struct scheduler_terms *terms, struct config **config, bool *failed,
                   struct err *err) MUST_CHECK;
 

@@ -73,7 +73,8 @@ like "$(pgbr list main)" 'job nightly: .*last run: .*done after.*next run: 2026-
 
 # ---- hooks
 jobs "hooked: {run: verify, cron: '1 * * * *', time_zone: UTC, retries: 1, retry_delay: 2 min,
-    before: 'echo before >>$work/hooks; test -e $work/go', after: 'env | grep ^PGBR_ | sort >>$work/hooks; exit 7'}"
+    before: 'echo before >>$work/hooks; test -e $work/go', nice: 7, io: idle,
+    after: '(env | grep ^PGBR_ | sort; nice; ionice -p \$\$) >>$work/hooks; exit 7'}"
 as_owner touch "$work/hooks"
 at '2026-06-01 00:00:30'
 pgbr scheduler run --once
@@ -101,6 +102,7 @@ like "$out" 'done in .*, with warnings' 'a failing "after" is a warning'
 is "$(grep -c before hooks)" 2 'the command before was run again'
 like "$(cat hooks)" 'PGBR_ATTEMPT=2.PGBR_CLUSTER=main.PGBR_COMMAND=verify.PGBR_DUE=2026-06-01T00:01:00.000000Z.PGBR_JOB=hooked.PGBR_STATUS=0' \
     'the command after knows how it went'
+is "$(tail -2 hooks | tr '\n' ' ')" '7 idle ' 'it is nice, and idle to the disk'
 unlike "$(cat hooks)" 'secret' 'and no secrets'
 
 # ---- a time limit, and a set that is adopted
@@ -161,6 +163,8 @@ is "$(runs | tail -1)" 'daily|backup|0' 'by one run'
 like "$(events | tail -2)" 'warning\|job daily: 5 times have passed without it, while no scheduler was there; .*info\|job daily: it works again' 'people hear of both'
 is "$(cat notified)" READY=1 'systemd hears that it is ready'
 fails 1 'a scheduler runs already: .*process' 'there is one scheduler in a state directory' pgbr scheduler run
+ok 'with --once that is fine' pgbr scheduler run --once
+like "$out" 'a scheduler runs already: .*: it starts what is due' 'because that one does the work'
 unlike "$(pgbr scheduler list)" 'no scheduler is at work' 'list sees it'
 
 # ---- the configuration is read again

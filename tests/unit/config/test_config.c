@@ -105,10 +105,15 @@ static void everything_that_is_given_arrives(void **state)
               "  other: {connection: 'host=/tmp', repos: a}\n"
               "jobs:\n"
               "  nightly: {cluster: main, run: 'backup --type auto', cron: '0 1 * * MON-FRI',\n"
-              "            time_zone: Europe/Berlin, role: replica}\n");
+              "            time_zone: Europe/Berlin, role: replica}\n"
+              "  tested: {cluster: other, run: \"drill 'a b' --x=\\\"c\\\"d\", cron: '@daily',\n"
+              "           role: prefer-replica, role_wait: 1 h, jitter: 90s, time_limit: 6 h,\n"
+              "           retries: 0, retry_delay: 1 min, catch_up: no, before: 'true',\n"
+              "           after: 'exit 1', nice: 5, io: idle}\n"
+              "scheduler: {stop_wait: 0}\n");
     const struct repo_config *a = &c->repos[0], *b = &c->repos[1];
     const struct cluster_config *main_ = &c->clusters[0], *other = &c->clusters[1];
-    const struct job_config *job = &c->jobs[0];
+    const struct job_config *job = &c->jobs[0], *tested = &c->jobs[1];
     (void)state;
 
     assert_string_equal(c->state_dir, "/state");
@@ -169,6 +174,22 @@ static void everything_that_is_given_arrives(void **state)
     assert_string_equal(job->words[2], "auto");
     assert_int_equal(job->retries, 2);
     assert_true(job->catch_up);
+    assert_int_equal(job->role_wait_ms, 600000);
+    assert_int_equal(tested->n_words, 3);
+    assert_string_equal(tested->words[1], "a b");
+    assert_string_equal(tested->words[2], "--x=cd");
+    assert_int_equal(tested->role, CONFIG_ROLE_PREFER_REPLICA);
+    assert_int_equal(tested->role_wait_ms, 3600000);
+    assert_int_equal(tested->jitter_ms, 90000);
+    assert_int_equal(tested->time_limit_ms, 6 * 3600000);
+    assert_int_equal(tested->retries, 0);
+    assert_int_equal(tested->retry_delay_ms, 60000);
+    assert_false(tested->catch_up);
+    assert_string_equal(tested->before, "true");
+    assert_string_equal(tested->after, "exit 1");
+    assert_int_equal(tested->nice, 5);
+    assert_int_equal(tested->io, CONFIG_IO_IDLE);
+    assert_int_equal(c->scheduler.stop_wait_ms, 0);
     assert_false(c->has_secret);
 }
 
@@ -314,6 +335,13 @@ static void mistakes_are_named_with_their_place(void **state)
          "@weekly, @monthly, @yearly, @annually"},
         {REPOS "clusters: {m: }\njobs: {j: {run: 'drill --target-time \"x', cron: '@daily'}}\n",
          "line 3, column 17: \"run\": a quote is opened and not closed"},
+        {REPOS "clusters: {m: }\njobs: {j: {run: '\"\"', cron: '@daily'}}\n",
+         "line 3, column 17: a job cannot run \"\": it begins with backup, check, drill, expire or "
+         "verify"},
+        {REPOS "clusters: {m: }\njobs: {j: {run: backup, cron: '@daily', nice: 20}}\n",
+         "line 3, column 47: \"20\" is outside of 0 to 19 for \"nice\""},
+        {REPOS "clusters: {m: }\nscheduler: {stop_wait: 2 d}\n",
+         "line 3, column 24: \"2 d\" is outside of 0 ms to 1 d for \"stop_wait\""},
         {REPOS "clusters: {m: }\njobs: {j: {run: backup, cron: '@daily', role: leader}}\n",
          "line 3, column 47: \"role\" must be \"any\" or \"primary\" or \"replica\" or "
          "\"prefer-replica\", not \"leader\""},
