@@ -174,10 +174,11 @@ void catalog_wal_free(struct catalog_wal *l);
 struct catalog_event {
     int64_t time_us;   /* 0: now */
     const char *level; /* "error", "warning", "info" */
-    const char *kind;  /* "wal gap", "page checksum", "backup", "key": a few plain words */
+    const char *kind;  /* one of catalog/kinds.h */
     const char *cluster, *repo;
     const char *text; /* for people; no secrets */
     const char *json; /* details; or NULL */
+    int64_t id;       /* set on reading; rises from event to event */
 };
 int catalog_put_event(struct catalog *c, const struct catalog_event *row,
                       struct err *err) MUST_CHECK;

@@ -39,7 +39,7 @@ int catalog_get_events(struct catalog *c, const char *cluster, int64_t since_us,
 
     *out = (struct catalog_events){0};
     TRY(sql_query(c, &s,
-                  "SELECT time_us, level, kind, cluster, repository, text, details FROM event"
+                  "SELECT time_us, level, kind, cluster, repository, text, details, id FROM event"
                   " WHERE (?1 IS NULL OR cluster = ?1) AND time_us >= ?2"
                   " ORDER BY time_us DESC, id DESC LIMIT ?3",
                   values, LENGTH(values), doing, err));
@@ -59,6 +59,7 @@ int catalog_get_events(struct catalog *c, const char *cluster, int64_t since_us,
         e->repo = col_text(&k);
         e->text = col_text(&k);
         e->json = col_text(&k);
+        e->id = col_int(&k);
     }
 }
 
