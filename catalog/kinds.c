@@ -18,7 +18,7 @@ const struct event_kind event_kinds[] = {
     {KIND_JOB, "a job of the scheduler failed, was missed, or works again"},
     {KIND_HOLD, "a hold was set, was taken off, or is about to end"},
     {KIND_KEY, "a key slot was added or removed"},
-    {KIND_CATALOG, "the catalog was damaged or rebuilt"},
+    {KIND_CATALOG, "the catalog was damaged and made anew"},
 };
 const size_t n_event_kinds = LENGTH(event_kinds);
 

@@ -23,7 +23,7 @@
 #define KIND_JOB "job"             /* the scheduler's: failed, missed, works again */
 #define KIND_HOLD "hold"           /* set, taken off, about to end */
 #define KIND_KEY "key"             /* key slots added and removed */
-#define KIND_CATALOG "catalog"     /* damaged, rebuilt; a repository initialised */
+#define KIND_CATALOG "catalog"     /* damaged, and made anew */
 
 struct event_kind {
     const char *name, *about;

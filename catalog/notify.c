@@ -100,6 +100,9 @@ int catalog_notify_any(struct catalog *c, const char *receiver, bool *any, struc
     return 0;
 }
 
+/* What failed before its repository was chosen is over when it works in one. */
+#define OF_REPO(at) " AND (repository IS " at " OR repository IS NULL OR " at " IS NULL)"
+
 /* "Told" leaves out what was given up, which nobody heard of. Only what came after the last event
  * that ended the problem is the same problem. */
 int catalog_notify_told(struct catalog *c, const char *receiver, const struct catalog_event *e,
@@ -107,8 +110,8 @@ int catalog_notify_told(struct catalog *c, const char *receiver, const struct ca
 {
     static const char last[] =
         "SELECT 1, e.level <> 'info' FROM delivery d JOIN event e ON e.id = d.event"
-        " WHERE d.receiver = ?1 AND e.kind = ?2 AND e.cluster IS ?3 AND e.repository IS ?4"
-        " AND d.state IN ('pending', 'sent') ORDER BY d.event DESC LIMIT 1";
+        " WHERE d.receiver = ?1 AND e.kind = ?2 AND e.cluster IS ?3" OF_REPO(
+            "?4") " AND d.state IN ('pending', 'sent') ORDER BY d.event DESC LIMIT 1";
     static const char same[] =
         "SELECT e.time_us, e.id FROM delivery d JOIN event e ON e.id = d.event"
         " WHERE d.receiver = ?1 AND e.kind = ?2 AND e.cluster IS ?3 AND e.repository IS ?4"
@@ -403,8 +406,8 @@ int catalog_last_level(struct catalog *c, const char *kind, const char *cluster,
 
     out[0] = '\0';
     TRY(sql_query(c, &s,
-                  "SELECT level FROM event WHERE kind = ?1 AND cluster IS ?2 AND repository IS ?3"
-                  " ORDER BY id DESC LIMIT 1",
+                  "SELECT level FROM event WHERE kind = ?1 AND cluster IS ?2" OF_REPO(
+                      "?3") " ORDER BY id DESC LIMIT 1",
                   values, LENGTH(values), doing, err));
     TRY(sql_step(c, s, &row, doing, err));
     if (row)

@@ -12,6 +12,7 @@
 #include "base/queue.h"
 #include "catalog/catalog.h"
 #include "cli/arguments.h"
+#include "cli/event.h"
 #include "config/config.h"
 #include "config/open.h"
 
@@ -27,6 +28,7 @@ struct app {
     int status;              /* of a command that succeeded: EXIT_DONE unless it sets another */
     bool quiet;              /* no progress */
     bool creates;            /* init: root makes directories that are missing, for the user */
+    struct run_event event;  /* what is told of this run at its end */
     struct stop stop;        /* set by SIGINT and SIGTERM once app_catch_signals() was called */
 };
 

@@ -200,9 +200,10 @@ static void bound_memory(void)
 int main(int argc, char **argv)
 {
     const char *told = getenv("PGBR_CONFIG");
-    struct app app = {.config_path = told != NULL && *told != '\0' ? told : CONFIG_DEFAULT_PATH};
+    struct app app = {.config_path = told != NULL && *told != '\0' ? told : CONFIG_DEFAULT_PATH,
+                      .event = RUN_EVENT_INIT};
     struct err err = {0};
-    int status;
+    int rc, status;
 
     hold_standard_files();
     hold_job_lock();
@@ -211,7 +212,10 @@ int main(int argc, char **argv)
     signal(SIGPIPE, SIG_IGN); /* a backup outlives the reader of its messages */
     log_setup(LOG_TEXT, LOG_INFO);
     app.program = own_path(argc > 0 ? argv[0] : "pgbr");
-    status = finish(&app, run(&app, argc, argv, &err), argc, argv, &err);
+    rc = run(&app, argc, argv, &err);
+    status = finish(&app, rc, argc, argv, &err);
+    event_end(&app, rc, status, &err);
+    run_event_free(&app.event);
     config_free(&app.config);
     free(app.config_absolute);
     free(app.program);
