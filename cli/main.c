@@ -83,6 +83,7 @@ static int run_command(struct app *app, int argc, char **argv, struct err *err)
     app->command = find(argv[0]);
     if (app->command == NULL)
         return unknown(argv[0], err);
+    log_command(app->command->name);
     /* Where a program waits for the status, help must not look like success of something else. */
     if (arguments_ask_help(argc, argv) && (app->command->failure_status == NULL || argc == 2)) {
         arguments_show_help(app->command, stdout);
@@ -189,6 +190,15 @@ static char *own_path(const char *argv0)
     return n > 0 ? xstrndup(text, (size_t)n) : xstrdup(argv0);
 }
 
+/* Until the configuration is read, which may fail. */
+static enum log_format first_format(void)
+{
+    const char *told = getenv("PGBR_LOG_FORMAT");
+    enum log_format format = LOG_TEXT;
+
+    return told != NULL && log_format_parse(told, &format) == 0 ? format : LOG_TEXT;
+}
+
 /* Buffers of half a MiB go back to the system when they are freed, and threads share their pools: a
  * restore with two workers needs a third of the memory. */
 static void bound_memory(void)
@@ -210,7 +220,7 @@ int main(int argc, char **argv)
     bound_memory();
     umask(0077);
     signal(SIGPIPE, SIG_IGN); /* a backup outlives the reader of its messages */
-    log_setup(LOG_TEXT, LOG_INFO);
+    log_setup(first_format(), LOG_INFO);
     app.program = own_path(argc > 0 ? argv[0] : "pgbr");
     rc = run(&app, argc, argv, &err);
     status = finish(&app, rc, argc, argv, &err);
