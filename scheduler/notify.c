@@ -142,10 +142,12 @@ static int try_group(struct duty *d, const struct catalog_delivery *rows, size_t
     }
     d->made.failed++;
     again_us = next_try(&rows[0], &why);
+    log_identity_here(rows[0].e.cluster, NULL);
     log_warning(
         "receiver \"%s\": notification of event %lld not delivered, try %u: %s; again at %s",
         d->r->name, (long long)rows[0].event, rows[0].tries + 1, why.msg,
         clock_format_utc(again_us / SECOND_US * SECOND_US, when));
+    log_identity_here(NULL, NULL);
     return catalog_notify_failed(d->catalog, rows, n, why.msg, again_us, err);
 }
 
