@@ -192,14 +192,28 @@ static int work(struct duty *d, struct err *err)
     return count_waiting(d, err);
 }
 
-/* One round for one receiver. */
-static int serve(struct duty *d, struct err *err)
+/* What another process is telling this receiver now was written before what brought us here. */
+static int lock_receiver(const struct duty *d, struct lock_file *lock, int64_t wait_us,
+                         struct err *err)
 {
     AUTO(mem_free) char *path = xasprintf("%s/notify-%s.lock", d->config->state_dir, d->r->name);
+    int64_t until_us = clock_monotonic_us() + wait_us;
+
+    while (lock_take(lock, path, err) != 0) {
+        if (err->code != ERR_BUSY || clock_monotonic_us() >= until_us || stop_wanted(d->stop))
+            return -1;
+        clock_sleep_ms(50);
+    }
+    return 0;
+}
+
+/* One round for one receiver. */
+static int serve(struct duty *d, int64_t wait_us, struct err *err)
+{
     AUTO(lock_release) struct lock_file lock = LOCK_FILE_INIT;
     int rc;
 
-    if (lock_take(&lock, path, err) != 0) {
+    if (lock_receiver(d, &lock, wait_us, err) != 0) {
         d->made.busy = err->code == ERR_BUSY;
         return d->made.busy != 0 ? 0 : -1;
     }
@@ -214,7 +228,7 @@ static int serve_once(void *ctx, unsigned index, struct err *err)
 {
     struct duty *d = (struct duty *)ctx + index;
 
-    if (serve(d, err) != 0)
+    if (serve(d, d->r->timeout_ms * 1000 + SECOND_US, err) != 0)
         return err_context(err, "receiver \"%s\"", d->r->name);
     return 0;
 }
@@ -303,7 +317,7 @@ static int serve_on(void *ctx, unsigned index, struct err *err)
 
     for (; !stop_wanted(&n->stop); wait_a_moment(&n->stop)) {
         struct err why = {0};
-        bool bad = serve(&d, &why) != 0;
+        bool bad = serve(&d, 0, &why) != 0;
 
         if (bad && !failing)
             log_warning("receiver \"%s\": %s", d.r->name, why.msg);

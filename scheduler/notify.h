@@ -21,7 +21,8 @@ struct notify_made {
     size_t busy;    /* receivers that another process is at work for */
 };
 /* Decides about new events and delivers what is due, to all receivers (or only this one) at once;
- * returns when that is done, within the time limits of the receivers. */
+ * returns when that is done, within the time limits of the receivers. Where another process is at
+ * work for a receiver, it is waited for as long as one delivery may take. */
 int notify_run(const struct config *config, const char *only, const struct stop *stop,
                struct notify_made *made, struct err *err) MUST_CHECK;
 

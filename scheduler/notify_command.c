@@ -230,8 +230,12 @@ static void kill_group(struct child *c)
 static int judge(const struct child *c, const struct notify_receiver *r, struct notify_answer *a,
                  struct err *err)
 {
-    const char *said = buf_text(&a->output);
-    const char *colon = said[0] != '\0' ? ": " : "";
+    const char *said, *colon;
+
+    while (a->output.len != 0 && a->output.p[a->output.len - 1] == ' ') /* ends of lines */
+        a->output.p[--a->output.len] = '\0';
+    said = buf_text(&a->output);
+    colon = said[0] != '\0' ? ": " : "";
 
     if (WIFSIGNALED(c->status))
         return err_set(err, ERR_FAILED, "\"%s\" was killed by signal %d%s%.300s", r->argv[0],

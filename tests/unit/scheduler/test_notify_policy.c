@@ -125,7 +125,8 @@ static void who_was_told_that_it_broke_is_told_that_it_works(void **state)
 {
     const struct notify_receiver r = receiver();
     const struct catalog_event e = event("info", "backup", "done");
-    const struct catalog_told broken = {.any = true, .error_or_warning = true}, fine = {.any = true};
+    const struct catalog_told broken = {.any = true, .error_or_warning = true},
+                              fine = {.any = true};
 
     (void)state;
     assert_int_equal(notify_judge(&r, &e, &broken), NOTIFY_RECOVERED);
