@@ -127,18 +127,18 @@ static int read_limit(struct notify_receiver *r, const struct node *n, struct er
 {
     static const char example[] = "\"rate_limit\" is a number and a time, as in \"10/h\" or "
                                   "\"1/5min\"";
-    const char *slash;
+    const char *per;
     char span[32];
     char *end;
     unsigned long count;
 
     TRY(want_text(n, "\"rate_limit\"", err));
-    slash = strchr(n->text, '/');
     count = strtoul(n->text, &end, 10);
-    if (slash == NULL || end != slash || n->text[0] < '0' || n->text[0] > '9' || count == 0 ||
-        count > LIMIT_MAX)
+    per = end + strspn(end, " ");
+    if (*per != '/' || n->text[0] < '0' || n->text[0] > '9' || count == 0 || count > LIMIT_MAX)
         return fail_here(n, err, "%s, with 1 to %d", example, LIMIT_MAX);
-    snprintf(span, sizeof span, "%s%s", slash[1] >= '0' && slash[1] <= '9' ? "" : "1", slash + 1);
+    per += 1 + strspn(per + 1, " ");
+    snprintf(span, sizeof span, "%s%s", *per >= '0' && *per <= '9' ? "" : "1", per);
     if (units_duration(span, &r->limit_window_ms, err) != 0 || r->limit_window_ms < SECOND_MS ||
         r->limit_window_ms > 30 * DAY_MS)
         return fail_here(n, err, "%s; the time is 1 s to 30 d", example);
