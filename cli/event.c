@@ -17,8 +17,6 @@
 #include "cli/app.h"
 #include "scheduler/notify.h"
 
-extern char **environ;
-
 void run_event_free(struct run_event *e)
 {
     free(e->repo);

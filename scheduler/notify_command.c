@@ -21,8 +21,6 @@
 #include "base/mem.h"
 #include "scheduler/notify_send.h"
 
-extern char **environ;
-
 enum {
     LOOK_MS = 20,        /* how often it is looked whether it has ended */
     TERM_US = 1000000,   /* between SIGTERM and SIGKILL */

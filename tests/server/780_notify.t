@@ -15,7 +15,8 @@ mode() { # NAME MODE
     echo "$2" >"$work/$1/mode"
 }
 got() { # NAME: how many notifications were answered with success
-    cat "$work/$1/got" 2>/dev/null | grep -c '^200 ' || true
+    touch "$work/$1/got"
+    grep -c '^200 ' "$work/$1/got" || true
 }
 field() { # NAME KEY: of the last body that came
     tail -1 "$work/$1/got" | cut -d' ' -f2- |
@@ -126,8 +127,7 @@ mode ops hang
 event error job 'killed in the middle'
 as_owner "$PGBR" -c "$config" notify send ops 5>&- 6>&- &
 wait_for 20 grep -q 'killed in the middle' "$work/ops/unanswered"
-hidden=$(ps axww -o args | grep -c 'hidden[-]' || true)
-is "$hidden" 0 'no secret is in the list of processes'
+is "$(pgrep -fc hidden- || true)" 0 'no secret is in the list of processes'
 kill -KILL "$(<"$work/state/notify-ops.lock")"
 wait $! || true
 is "$(catalog "select state, tries from delivery order by id desc limit 1")" 'pending|1' 'a process killed in a delivery leaves it pending'
