@@ -32,10 +32,11 @@ static void read_event(struct sql_columns *k, struct catalog_event *e)
     e->kind = col_text(k);
     e->cluster = col_text(k);
     e->repo = col_text(k);
+    e->job = col_text(k);
     e->text = col_text(k);
     e->json = NULL;
 }
-#define EVENT_COLUMNS "e.id, e.time_us, e.level, e.kind, e.cluster, e.repository, e.text"
+#define EVENT_COLUMNS "e.id, e.time_us, e.level, e.kind, e.cluster, e.repository, e.job, e.text"
 
 int catalog_notify_new(struct catalog *c, const char *receiver, int64_t since_us, size_t limit,
                        struct catalog_events *out, struct err *err)
@@ -100,40 +101,41 @@ int catalog_notify_any(struct catalog *c, const char *receiver, bool *any, struc
     return 0;
 }
 
+#define FROM_TOLD " FROM delivery d JOIN event e ON e.id = d.event WHERE d.receiver = ?4"
 /* What failed before its repository was chosen is over when it works in one. */
-#define OF_REPO(at) " AND (repository IS " at " OR repository IS NULL OR " at " IS NULL)"
+#define OF_SAME                                            \
+    " AND e.kind = ?1 AND e.cluster IS ?2 AND e.job IS ?3" \
+    " AND (e.repository IS ?5 OR e.repository IS NULL OR ?5 IS NULL)"
 
 /* "Told" leaves out what was given up, which nobody heard of. Only what came after the last event
  * that ended the problem is the same problem. */
 int catalog_notify_told(struct catalog *c, const char *receiver, const struct catalog_event *e,
                         const char *problem, struct catalog_told *out, struct err *err)
 {
-    static const char last[] =
-        "SELECT 1, e.level <> 'info' FROM delivery d JOIN event e ON e.id = d.event"
-        " WHERE d.receiver = ?1 AND e.kind = ?2 AND e.cluster IS ?3" OF_REPO(
-            "?4") " AND d.state IN ('pending', 'sent') ORDER BY d.event DESC LIMIT 1";
+    static const char last[] = "SELECT 1, e.level <> 'info'" FROM_TOLD OF_SAME
+                               " AND d.state IN ('pending', 'sent') ORDER BY d.event DESC LIMIT 1";
     static const char same[] =
-        "SELECT e.time_us, e.id FROM delivery d JOIN event e ON e.id = d.event"
-        " WHERE d.receiver = ?1 AND e.kind = ?2 AND e.cluster IS ?3 AND e.repository IS ?4"
-        " AND d.problem = ?5 AND d.state IN ('pending', 'sent') ORDER BY d.event DESC LIMIT 1";
+        "SELECT e.time_us, e.id" FROM_TOLD OF_SAME
+        " AND e.repository IS ?5 AND d.problem = ?6 AND d.state IN ('pending', 'sent')"
+        " ORDER BY d.event DESC LIMIT 1";
     static const char since[] =
-        "SELECT count(*) FROM delivery d JOIN event e ON e.id = d.event"
-        " WHERE d.receiver = ?1 AND e.kind = ?2 AND e.cluster IS ?3 AND e.repository IS ?4"
-        " AND d.problem = ?5 AND d.state = 'repeated' AND d.event > ?6";
-    struct sql_value values[] = {SQL_TEXT(receiver), SQL_TEXT(e->kind), SQL_TEXT(e->cluster),
-                                 SQL_TEXT(e->repo),  SQL_TEXT(problem), SQL_INT(0)};
+        "SELECT count(*)" FROM_TOLD OF_SAME
+        " AND e.repository IS ?5 AND d.problem = ?6 AND d.state = 'repeated' AND d.event > ?7";
+    struct sql_value values[] = {SQL_TEXT(e->kind),  SQL_TEXT(e->cluster), SQL_TEXT(e->job),
+                                 SQL_TEXT(receiver), SQL_TEXT(e->repo),    SQL_TEXT(problem),
+                                 SQL_INT(0)};
     int64_t found[2];
 
     *out = (struct catalog_told){0};
-    TRY(numbers(c, last, values, 4, found, 2, err));
+    TRY(numbers(c, last, values, 5, found, 2, err));
     out->any = found[0] != 0;
     out->error_or_warning = found[1] != 0;
     if (!out->error_or_warning)
         return 0;
-    TRY(numbers(c, same, values, 5, found, 2, err));
+    TRY(numbers(c, same, values, 6, found, 2, err));
     out->same_us = found[0];
-    values[5] = SQL_INT(found[1]);
-    TRY(numbers(c, since, values, 6, found, 1, err));
+    values[6] = SQL_INT(found[1]);
+    TRY(numbers(c, since, values, 7, found, 1, err));
     out->repeats = (unsigned)found[0];
     return 0;
 }
@@ -396,21 +398,22 @@ int catalog_notify_prune(struct catalog *c, int64_t before_us, struct err *err)
                    values, LENGTH(values), "forget old deliveries", err);
 }
 
-int catalog_last_level(struct catalog *c, const char *kind, const char *cluster, const char *repo,
-                       char out[16], struct err *err)
+int catalog_put_change(struct catalog *c, const struct catalog_event *e, bool *put, struct err *err)
 {
-    static const char doing[] = "look up the last event";
-    AUTO(sql_done) sqlite3_stmt *s = NULL;
-    const struct sql_value values[] = {SQL_TEXT(kind), SQL_TEXT(cluster), SQL_TEXT(repo)};
-    bool row;
+    static const char doing[] = "record an event";
+    AUTO(scope_abandon) struct sql_scope scope = {0};
+    const struct sql_value values[] = {SQL_TEXT(e->kind), SQL_TEXT(e->cluster), SQL_TEXT(e->job),
+                                       SQL_TEXT(NULL), SQL_TEXT(e->repo)};
+    int64_t worse;
 
-    out[0] = '\0';
-    TRY(sql_query(c, &s,
-                  "SELECT level FROM event WHERE kind = ?1 AND cluster IS ?2" OF_REPO(
-                      "?3") " ORDER BY id DESC LIMIT 1",
-                  values, LENGTH(values), doing, err));
-    TRY(sql_step(c, s, &row, doing, err));
-    if (row)
-        snprintf(out, 16, "%s", (const char *)sqlite3_column_text(s, 0));
-    return 0;
+    TRY(scope_begin(c, &scope, doing, err));
+    TRY(numbers(c,
+                "SELECT level <> 'info' FROM event e WHERE ?4 IS NULL" OF_SAME
+                " ORDER BY id DESC LIMIT 1",
+                values, LENGTH(values), &worse, 1, err));
+    if (strcmp(e->level, "info") == 0 && worse == 0)
+        return 0;
+    TRY(catalog_put_event(c, e, err));
+    *put = true;
+    return scope_commit(&scope, doing, err);
 }

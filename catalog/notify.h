@@ -31,7 +31,7 @@ int catalog_notify_new(struct catalog *c, const char *receiver, int64_t since_us
 int catalog_notify_seen(struct catalog *c, const char *receiver, int64_t event,
                         struct err *err) MUST_CHECK;
 
-/* What was last told of the kind, cluster and repository of an event; or will be. */
+/* What was last told of the kind, cluster, repository and job of an event; or will be. */
 struct catalog_told {
     bool any, error_or_warning;
     int64_t same_us;  /* time of the event with the same problem told last since then; 0: none */
@@ -101,10 +101,5 @@ void catalog_receiver_free(struct catalog_receiver *r);
 
 /* Forgets deliveries that ended before that moment. */
 int catalog_notify_prune(struct catalog *c, int64_t before_us, struct err *err) MUST_CHECK;
-
-/* The level of the newest event of that kind; "" when there is none. cluster, repo NULL: of none.
- * For those who tell changes only. */
-int catalog_last_level(struct catalog *c, const char *kind, const char *cluster, const char *repo,
-                       char out[16], struct err *err) MUST_CHECK;
 
 #endif

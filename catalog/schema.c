@@ -93,6 +93,8 @@ static const char job_memory[] =
 /* What was, or is to be, told to the receivers of notifications: one row for each event that
  * concerns a receiver. Up to which event that was decided stands in "receiver". */
 static const char deliveries[] =
+    "ALTER TABLE event ADD COLUMN job TEXT;"
+
     "CREATE TABLE receiver ("
     " name TEXT PRIMARY KEY, last_event INTEGER NOT NULL"
     ") WITHOUT ROWID;"

@@ -59,35 +59,25 @@ static const char *level_name(enum log_level level)
     return level == LOG_ERROR ? "error" : level == LOG_WARNING ? "warning" : "info";
 }
 
-int event_record(struct catalog *c, enum log_level level, bool change_only,
-                 const struct catalog_event *e, bool *recorded, struct err *err)
-{
-    struct catalog_event row = *e;
-    char last[16] = "";
-
-    row.level = level_name(level);
-    if (change_only && level >= LOG_INFO) {
-        TRY(catalog_last_level(c, e->kind, e->cluster, e->repo, last, err));
-        if (last[0] == '\0' || strcmp(last, "info") == 0)
-            return 0;
-    }
-    TRY(catalog_put_event(c, &row, err));
-    *recorded = true;
-    return 0;
-}
-
 static void record(struct app *app, enum log_level level, bool change_only, const char *kind,
                    const char *repo, const char *text)
 {
     AUTO(catalog_close) struct catalog *c = app_catalog(app);
     const struct catalog_event row = {
+        .level = level_name(level),
         .kind = kind,
         .cluster = app->event.cluster != NULL ? app->event.cluster->name : NULL,
         .repo = repo,
         .text = text};
+    bool put = !change_only;
     struct err err = {0};
 
-    if (c != NULL && event_record(c, level, change_only, &row, &app->event.recorded, &err) != 0)
+    if (c == NULL)
+        return;
+    if ((change_only ? catalog_put_change(c, &row, &put, &err)
+                     : catalog_put_event(c, &row, &err)) == 0)
+        app->event.recorded |= put;
+    else
         log_warning("what happened (\"%s\") could not be recorded in the catalog: %s", kind,
                     err.msg);
 }

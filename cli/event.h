@@ -52,10 +52,6 @@ void event_put(struct app *app, enum log_level level, const char *kind, const ch
 /* The same; "info" only where the last of the kind was worse: it is over. */
 void event_change(struct app *app, enum log_level level, const char *kind, const char *repo,
                   const char *text);
-/* The same into a catalog that is open, in its transaction. *recorded: there was something new. */
-int event_record(struct catalog *c, enum log_level level, bool change_only,
-                 const struct catalog_event *e, bool *recorded, struct err *err) MUST_CHECK;
-
 /* For main, when all is done: the event at the end, and deliveries. */
 void event_end(struct app *app, int rc, int status, const struct err *err);
 void run_event_free(struct run_event *e);

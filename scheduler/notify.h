@@ -28,8 +28,8 @@ int notify_run(const struct config *config, const char *only, const struct stop 
 
 /* The same for ever, in threads of its own: the scheduler's. While one of these is there, commands
  * leave deliveries to it. config is borrowed: stop it before that is freed, then start another.
- * Without receivers it does nothing. The process must ignore SIGPIPE, and wait for its own children
- * by their numbers. */
+ * Without receivers it does nothing. The process must ignore SIGPIPE, and wait for its children by
+ * their numbers or with __WNOTHREAD. */
 struct notifier;
 int notifier_start(struct notifier **out, const struct config *config, struct err *err) MUST_CHECK;
 /* Ends a delivery under way (it is tried again later). */

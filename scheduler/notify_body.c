@@ -118,6 +118,7 @@ static void add_event(struct json *j, const struct catalog_delivery *d)
     json_text(j, "kind", d->e.kind);
     json_text(j, "cluster", d->e.cluster);
     json_text(j, "repo", d->e.repo);
+    json_text(j, "job", d->e.job);
     json_text(j, "message", d->e.text);
     json_bool(j, "recovered", d->recovered);
     json_uint(j, "repeats", d->repeats);

@@ -22,6 +22,7 @@
 #include "scheduler/notify_send.h"
 
 enum {
+    UNKNOWN = -1,
     LOOK_MS = 20,        /* how often it is looked whether it has ended */
     TERM_US = 1000000,   /* between SIGTERM and SIGKILL */
     LINGER_US = 1000000, /* output is read for so long after its end: others may hold the pipe */
@@ -91,6 +92,7 @@ static void make_environment(const struct notify_message *m, struct strings *s)
     add_variable(s, "KIND", notify_kind(m));
     add_variable(s, "CLUSTER", d->e.cluster);
     add_variable(s, "REPO", d->e.repo);
+    add_variable(s, "JOB", d->e.job);
     add_variable(s, "TEXT", buf_text(&line));
     add_variable(s, "RECOVERED", d->recovered ? "1" : "0");
     add_variable(s, "TEST", m->test ? "1" : "0");
@@ -190,7 +192,11 @@ static void exchange(struct child *c, const struct buf *body, size_t *sent, stru
 
 static bool has_ended(struct child *c)
 {
-    if (c->pid > 0 && waitpid(c->pid, &c->status, WNOHANG) == c->pid)
+    pid_t pid = c->pid > 0 ? waitpid(c->pid, &c->status, WNOHANG) : 0;
+
+    if (pid < 0 && errno != EINTR)
+        c->status = UNKNOWN; /* somebody waits for all children of this process */
+    if (pid == c->pid || (pid < 0 && errno != EINTR))
         c->pid = 0;
     return c->pid == 0;
 }
@@ -202,9 +208,13 @@ static void run(struct child *c, const struct buf *body, int64_t until_us, const
     int64_t ended_us = 0;
     size_t sent = 0;
 
-    while (!stop_wanted(stop)) {
+    for (bool stopping = false;;) {
         int64_t now = clock_monotonic_us();
 
+        if (!stopping && stop_wanted(stop)) {
+            stopping = true;
+            until_us = MIN_OF(until_us, now + NOTIFY_STOP_US);
+        }
         if (ended_us == 0 && has_ended(c))
             ended_us = now;
         if (ended_us != 0 && (c->out < 0 || now - ended_us > LINGER_US))
@@ -235,6 +245,9 @@ static int judge(const struct child *c, const struct notify_receiver *r, struct 
     said = buf_text(&a->output);
     colon = said[0] != '\0' ? ": " : "";
 
+    if (c->status == UNKNOWN)
+        return err_set(err, ERR_FAILED, "how \"%s\" ended was not told to who started it",
+                       r->argv[0]);
     if (WIFSIGNALED(c->status))
         return err_set(err, ERR_FAILED, "\"%s\" was killed by signal %d%s%.300s", r->argv[0],
                        WTERMSIG(c->status), colon, said);

@@ -11,6 +11,8 @@
 #include "catalog/notify.h"
 #include "config/config.h"
 
+/* A delivery under way when the program is to stop has so long to end: it may be all but done. */
+enum { NOTIFY_STOP_US = 1000000 };
 enum { NOTIFY_OUTPUT_MAX = 2000 }; /* bytes kept of what a command or a server says */
 
 /* One event, or a summary of several. */

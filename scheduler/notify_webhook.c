@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/curl.h"
 #include "base/fs.h"
 #include "base/mem.h"
@@ -25,6 +26,7 @@ struct post {
     const struct notify_receiver *r;
     const struct stop *stop;
     struct notify_answer *answer;
+    int64_t stop_seen_us; /* monotonic; 0: not yet */
     char message[CURL_ERROR_SIZE];
 };
 
@@ -52,7 +54,11 @@ static int on_progress(void *ctx, curl_off_t a, curl_off_t b, curl_off_t c, curl
     struct post *p = ctx;
 
     (void)a, (void)b, (void)c, (void)d;
-    return stop_wanted(p->stop);
+    if (!stop_wanted(p->stop))
+        return 0;
+    if (p->stop_seen_us == 0)
+        p->stop_seen_us = clock_monotonic_us();
+    return clock_monotonic_us() - p->stop_seen_us > NOTIFY_STOP_US;
 }
 
 /* Children started meanwhile, backups among them, shall not keep the connection. */
