@@ -18,6 +18,15 @@ got() { # NAME: how many notifications were answered with success
     touch "$work/$1/got"
     grep -c '^200 ' "$work/$1/got" || true
 }
+comes() { # NAME N: so many have come; as a rule they have when the command ends, or the machine is slow
+    wait_for 30 has_come "$@"
+}
+has_come() {
+    [ "$(got "$1")" -ge "$2" ]
+}
+heard() { # REGEX: by the command
+    grep -Eq -- "$1" "$work/told"
+}
 field() { # NAME KEY: of the last body that came
     tail -1 "$work/$1/got" | cut -d' ' -f2- |
         python3 -c 'import json,sys; v = json.load(sys.stdin)[sys.argv[1]]; print("null" if v is None else v)' "$2"
@@ -82,23 +91,27 @@ fails 2 'there is no receiver "oops"' 'one that is not there' pgbr notify test o
 forget
 
 ok 'a backup' pgbr backup main
+wait_for 30 heard PGBR_EVENT_TIME
 is "$(got ops)" 0 'who wants errors and warnings hears nothing of it'
-like "$(<"$work/told")" '"level":"info","kind":"backup","cluster":"main","repo":"local","message":"full backup .* is done' \
+like "$(<"$work/told")" '"level":"info","kind":"backup","cluster":"main","repo":"local","job":null,"message":"full backup .* is done' \
     'who wants everything does'
 like "$(<"$work/told")" 'PGBR_EVENT_LEVEL=info' 'also in the environment'
 like "$(<"$work/told")" 'PGBR_EVENT_TEXT=INFO main: backup: full backup' 'as a line for people'
 
 cluster_stop main
 fails 1 'cannot connect' 'a backup that fails' pgbr backup main
+comes ops 1
 is "$(got ops)|$(field ops level)|$(field ops kind)|$(field ops cluster)" '1|error|backup|main' 'is told at once'
 like "$(field ops text)" '^ERROR main: backup: backup failed: .*cannot connect' 'with its reason'
 fails 1 'cannot connect' 'the same once more' pgbr backup main
 is "$(got ops)" 1 'is not told again'
 like "$(pgbr notify list)" '1 event told, 1 more of the same, 0 pending' 'but counted'
 fails 1 'cannot connect' 'a check that fails' pgbr check main
+comes ops 2
 is "$(got ops)|$(field ops kind)" '2|check' 'is another matter'
 cluster_start main
 ok 'a backup that works again' pgbr backup main
+comes ops 3
 is "$(got ops)|$(field ops level)|$(field ops recovered)" '3|info|True' 'is told to whom it was told that it did not'
 ok 'the next' pgbr backup main
 is "$(got ops)" 3 'is not'
