@@ -117,6 +117,19 @@ ok 'the next' pgbr backup main
 is "$(got ops)" 3 'is not'
 forget
 
+victim=$(find "$work/repo" -type f -name '*000000010000000000000005*' | head -1)
+mv "$victim" "$work/victim"
+fails 3 '' 'list finds a gap' pgbr list main
+pgbr notify send ops
+like "$(field ops level)|$(field ops kind)|$(field ops message)" '^error\|wal gap\|WAL is missing in repository "local": timeline 1 from 0/5000000 to 0/6000000$' \
+    'which is told'
+fails 3 '' 'list finds it again' pgbr list main
+mv "$work/victim" "$victim"
+ok 'and no longer' pgbr list main
+pgbr notify send ops
+is "$(got ops)|$(field ops level)|$(field ops kind)|$(field ops recovered)" '2|info|wal gap|True' 'which is told too'
+forget
+
 # ---- what cannot be delivered
 
 mode ops 500
