@@ -2,6 +2,7 @@
 #include "base/log.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <pthread.h>
 #include <stdarg.h>
 #include <stdatomic.h>
@@ -13,6 +14,9 @@
 #include "base/clock.h"
 #include "base/json.h"
 #include "base/mem.h"
+#include "base/utf8.h"
+
+enum { NAME_SHOWN = 128 }; /* bytes of a cluster's or instance's name */
 
 static const char *const LEVELS[] = {"error", "warning", "info", "debug"};
 static const char *const FORMATS[] = {"text", "json"};
@@ -22,10 +26,20 @@ static struct {
     atomic_uint counts[LENGTH(LEVELS)];
     pthread_mutex_t lock; /* of the strings */
     char *cluster, *instance;
+    const char *command;
+    char host[65];
 } self = {.format = LOG_TEXT, .level = LOG_INFO, .lock = PTHREAD_MUTEX_INITIALIZER};
+
+static _Thread_local struct {
+    const char *cluster, *instance;
+} here;
 
 void log_setup(enum log_format format, enum log_level level)
 {
+    pthread_mutex_lock(&self.lock);
+    if (self.host[0] == '\0' && gethostname(self.host, sizeof self.host - 1) != 0)
+        self.host[0] = '\0';
+    pthread_mutex_unlock(&self.lock);
     self.format = (int)format;
     self.level = (int)level;
 }
@@ -40,6 +54,19 @@ void log_identity(const char *cluster, const char *instance)
     pthread_mutex_unlock(&self.lock);
 }
 
+void log_identity_here(const char *cluster, const char *instance)
+{
+    here.cluster = cluster;
+    here.instance = instance;
+}
+
+void log_command(const char *name)
+{
+    pthread_mutex_lock(&self.lock);
+    self.command = name;
+    pthread_mutex_unlock(&self.lock);
+}
+
 bool log_wants(enum log_level level)
 {
     return (int)level <= self.level;
@@ -50,19 +77,63 @@ unsigned log_count(enum log_level level)
     return self.counts[level];
 }
 
-/* An event is one line: what would break it, or confuse a terminal, becomes a space. */
-static void add_printable(struct buf *line, const char *text)
-{
-    size_t at = line->len;
+/* ---- a line ---- */
 
-    buf_adds(line, text);
-    for (; at < line->len; at++)
-        if ((uint8_t)line->p[at] < ' ' || line->p[at] == 0x7f)
-            line->p[at] = ' ';
+/* True for what would break a line or confuse a terminal, ASCII or not (U+0080 to U+009F). */
+static bool is_control(const uint8_t *p, size_t n)
+{
+    return (n == 1 && (p[0] < ' ' || p[0] == 0x7f)) || (n == 2 && p[0] == 0xc2 && p[1] < 0xa0);
+}
+
+static void add_printable(struct buf *line, const char *text, size_t len)
+{
+    const uint8_t *p = (const uint8_t *)text;
+
+    for (size_t i = 0, n; i < len; i += MAX_OF(n, (size_t)1)) {
+        n = utf8_length(p + i, len - i);
+        if (n == 0)
+            buf_adds(line, "\xef\xbf\xbd"); /* U+FFFD */
+        else if (is_control(p + i, n))
+            buf_addc(line, ' ');
+        else
+            buf_add(line, p + i, n);
+    }
+}
+
+/* As much of the message as there is room for. Most fit; what is cut is cut between characters. */
+static void add_message(struct buf *line, const char *message, size_t room,
+                        void (*add)(struct buf *, const char *, size_t))
+{
+    size_t whole = strlen(message), len = MIN_OF(whole, room), start = line->len;
+
+    for (;;) {
+        add(line, message, len);
+        if (len < whole)
+            buf_adds(line, "...");
+        if (line->len - start <= room)
+            return;
+        len -= MIN_OF(len, MAX_OF((line->len - start - room) / 6, (size_t)3));
+        while (len != 0 && ((uint8_t)message[len] & 0xc0) == 0x80)
+            len--;
+        line->len = start;
+    }
+}
+
+/* Those of the thread, where it has its own. Both under the lock. */
+static const char *cluster_now(void)
+{
+    return here.cluster != NULL || here.instance != NULL ? here.cluster : self.cluster;
+}
+
+static const char *instance_now(void)
+{
+    return here.cluster != NULL || here.instance != NULL ? here.instance : self.instance;
 }
 
 static void add_text(struct buf *line, const char *time, enum log_level level, const char *message)
 {
+    const char *cluster, *instance;
+
     buf_adds(line, time);
     line->p[10] = ' '; /* 2026-11-22T14:05:33.120Z */
     buf_addf(line, " [%d] ", (int)getpid());
@@ -70,20 +141,31 @@ static void add_text(struct buf *line, const char *time, enum log_level level, c
         buf_addc(line, (char)(*c - 'a' + 'A'));
     buf_addc(line, ' ');
     pthread_mutex_lock(&self.lock);
-    if (self.cluster != NULL)
-        add_printable(line, self.cluster);
-    if (self.cluster != NULL && self.instance != NULL)
+    cluster = cluster_now();
+    instance = instance_now();
+    if (cluster != NULL)
+        add_printable(line, cluster, strnlen(cluster, NAME_SHOWN));
+    if (cluster != NULL && instance != NULL)
         buf_addc(line, '/');
-    if (self.instance != NULL)
-        add_printable(line, self.instance);
-    if (self.cluster != NULL || self.instance != NULL)
+    if (instance != NULL)
+        add_printable(line, instance, strnlen(instance, NAME_SHOWN));
+    if (cluster != NULL || instance != NULL)
         buf_addc(line, ' ');
     pthread_mutex_unlock(&self.lock);
-    add_printable(line, message);
+    add_message(line, message, LOG_LINE_MAX - 1 - line->len, add_printable);
+}
+
+static void add_name(struct json *j, const char *key, const char *name)
+{
+    AUTO(mem_free) char *text = name != NULL ? xstrndup(name, strnlen(name, NAME_SHOWN)) : NULL;
+
+    if (text != NULL)
+        json_text(j, key, text);
 }
 
 static void add_json(struct buf *line, const char *time, enum log_level level, const char *message)
 {
+    static const char end[] = "\"}";
     struct json j;
 
     json_begin(&j, line, false);
@@ -92,23 +174,32 @@ static void add_json(struct buf *line, const char *time, enum log_level level, c
     json_text(&j, "level", LEVELS[level]);
     json_int(&j, "pid", getpid());
     pthread_mutex_lock(&self.lock);
-    if (self.cluster != NULL)
-        json_text(&j, "cluster", self.cluster);
-    if (self.instance != NULL)
-        json_text(&j, "instance", self.instance);
+    add_name(&j, "host", self.host[0] != '\0' ? self.host : NULL);
+    add_name(&j, "command", self.command);
+    add_name(&j, "cluster", cluster_now());
+    add_name(&j, "instance", instance_now());
     pthread_mutex_unlock(&self.lock);
-    json_text(&j, "message", message);
-    json_close(&j, '}');
+    buf_adds(line, ",\"message\":\""); /* by hand: its length is bounded, escaped */
+    add_message(line, message, LOG_LINE_MAX - strlen(end) - 1 - line->len, json_escape);
+    buf_adds(line, end);
 }
 
-/* A pipe may take only a part; what cannot be written at all has nowhere else to be said. */
+/* All of it or, where nobody reads for a second, nothing: a pipe takes a line of this length whole,
+ * also when somebody made it non-blocking. What cannot be written has nowhere else to be said. */
 static void write_line(const char *p, size_t len)
 {
+    struct pollfd room = {.fd = STDERR_FILENO, .events = POLLOUT};
+    bool waited = false;
+
     while (len != 0) {
         ssize_t n = write(STDERR_FILENO, p, len);
-        if (n < 0 && errno != EINTR)
+
+        if (n < 0 && errno == EAGAIN && !waited) {
+            poll(&room, 1, 1000);
+            waited = true;
+        } else if (n < 0 && errno != EINTR) {
             return;
-        if (n > 0) {
+        } else if (n > 0) {
             p += n;
             len -= (size_t)n;
         }

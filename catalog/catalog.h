@@ -174,13 +174,19 @@ void catalog_wal_free(struct catalog_wal *l);
 struct catalog_event {
     int64_t time_us;   /* 0: now */
     const char *level; /* "error", "warning", "info" */
-    const char *kind;  /* "wal gap", "page checksum", "backup", "key": a few plain words */
+    const char *kind;  /* one of catalog/kinds.h */
     const char *cluster, *repo;
+    const char *job;  /* of the scheduler, for the kind "job"; else NULL */
     const char *text; /* for people; no secrets */
     const char *json; /* details; or NULL */
+    int64_t id;       /* set on reading; rises from event to event */
 };
 int catalog_put_event(struct catalog *c, const struct catalog_event *row,
                       struct err *err) MUST_CHECK;
+/* The same; "info" only where the last event about this (kind, cluster, repository, job) was worse:
+ * for those who would else tell every day that all is well. *put: it was news. */
+int catalog_put_change(struct catalog *c, const struct catalog_event *row, bool *put,
+                       struct err *err) MUST_CHECK;
 struct catalog_events {
     struct catalog_event *rows; /* newest first, whatever the cluster */
     size_t n;

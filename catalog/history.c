@@ -20,11 +20,12 @@ int catalog_put_event(struct catalog *c, const struct catalog_event *e, struct e
         SQL_TEXT(e->repo),
         SQL_TEXT(e->text),
         SQL_TEXT(e->json),
+        SQL_TEXT(e->job),
     };
 
     return sql_run(c,
-                   "INSERT INTO event (time_us, level, kind, cluster, repository, text, details)"
-                   " VALUES (?, ?, ?, ?, ?, ?, ?)",
+                   "INSERT INTO event (time_us, level, kind, cluster, repository, text, details,"
+                   " job) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
                    values, LENGTH(values), "record an event", err);
 }
 
@@ -39,7 +40,8 @@ int catalog_get_events(struct catalog *c, const char *cluster, int64_t since_us,
 
     *out = (struct catalog_events){0};
     TRY(sql_query(c, &s,
-                  "SELECT time_us, level, kind, cluster, repository, text, details FROM event"
+                  "SELECT time_us, level, kind, cluster, repository, text, details, id,"
+                  " job FROM event"
                   " WHERE (?1 IS NULL OR cluster = ?1) AND time_us >= ?2"
                   " ORDER BY time_us DESC, id DESC LIMIT ?3",
                   values, LENGTH(values), doing, err));
@@ -59,6 +61,8 @@ int catalog_get_events(struct catalog *c, const char *cluster, int64_t since_us,
         e->repo = col_text(&k);
         e->text = col_text(&k);
         e->json = col_text(&k);
+        e->id = col_int(&k);
+        e->job = col_text(&k);
     }
 }
 

@@ -90,7 +90,28 @@ static const char job_memory[] =
     "CREATE INDEX job_run_of ON job_run (job, started_us)"
     " WHERE job IS NOT NULL;";
 
-static const char *const migrations[] = {first_tables, job_memory};
+/* What was, or is to be, told to the receivers of notifications: one row for each event that
+ * concerns a receiver. Up to which event that was decided stands in "receiver". */
+static const char deliveries[] =
+    "ALTER TABLE event ADD COLUMN job TEXT;"
+
+    "CREATE TABLE receiver ("
+    " name TEXT PRIMARY KEY, last_event INTEGER NOT NULL"
+    ") WITHOUT ROWID;"
+
+    "CREATE TABLE delivery ("
+    " id INTEGER PRIMARY KEY, event INTEGER NOT NULL REFERENCES event (id),"
+    " receiver TEXT NOT NULL, state TEXT NOT NULL, problem TEXT, repeats INTEGER NOT NULL DEFAULT "
+    "0,"
+    " recovered INTEGER NOT NULL DEFAULT 0, tries INTEGER NOT NULL DEFAULT 0,"
+    " created_us INTEGER NOT NULL, next_try_us INTEGER NOT NULL DEFAULT 0,"
+    " finished_us INTEGER NOT NULL DEFAULT 0, carrier INTEGER, error TEXT,"
+    " UNIQUE (receiver, event)"
+    ");"
+    "CREATE INDEX delivery_due ON delivery (receiver, state, next_try_us);"
+    "CREATE INDEX delivery_of ON delivery (event);";
+
+static const char *const migrations[] = {first_tables, job_memory, deliveries};
 
 /* One snapshot: between two reads of a catalog in the making, another process may have finished it.
  */

@@ -59,6 +59,7 @@ int app_cluster(struct app *app, const char *name, const struct cluster_config *
     TRY(app_config(app, err));
     TRY(config_cluster(app->config, name, cluster, err));
     app_at_work(*cluster);
+    app->event.cluster = *cluster;
     return user_become(app->config, *cluster, app->creates, err);
 }
 

@@ -12,6 +12,7 @@
 #include "base/queue.h"
 #include "catalog/catalog.h"
 #include "cli/arguments.h"
+#include "cli/event.h"
 #include "config/config.h"
 #include "config/open.h"
 
@@ -27,6 +28,7 @@ struct app {
     int status;              /* of a command that succeeded: EXIT_DONE unless it sets another */
     bool quiet;              /* no progress */
     bool creates;            /* init: root makes directories that are missing, for the user */
+    struct run_event event;  /* what is told of this run at its end */
     struct stop stop;        /* set by SIGINT and SIGTERM once app_catch_signals() was called */
 };
 
@@ -63,6 +65,6 @@ void app_archive_command(const struct app *app, const char *cluster, struct buf 
 extern const struct command command_init, command_check, command_backup, command_restore,
     command_list, command_info, command_verify, command_expire, command_hold, command_unhold,
     command_archive_push, command_archive_get, command_catalog, command_key, command_scheduler,
-    command_windows;
+    command_windows, command_notify;
 
 #endif

@@ -35,6 +35,8 @@ struct command {
     /* For commands whose exit status another program reads: the one after an error, given the usual
      * one. argv may be anything. NULL: people read it. */
     int (*failure_status)(int usual, int argc, char **argv);
+    const char
+        *event; /* the kind (catalog/kinds.h) of the event at its end; NULL: it leaves none */
 };
 
 struct arguments {

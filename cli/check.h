@@ -24,6 +24,9 @@ struct check {
     struct json j;
     unsigned counts[CHECK_STATES];
 
+    struct check_class *classes; /* what the events at the end will say */
+    size_t n_classes;
+
     /* learned by the server part */
     struct pg *pg;            /* NULL: no connection */
     struct pg *primary;       /* of a standby; NULL: cannot be reached */
@@ -38,6 +41,15 @@ struct check {
  * Printed at once, or added to the JSON array. */
 void check_say(struct check *k, enum check_state state, const char *subject, const char *repo,
                const char *todo, const char *fmt, ...) PRINTF_LIKE(6, 7);
+
+/* ---- events: cli/check_events.c ---- */
+
+/* A finding goes into the event of its class. */
+void check_note(struct check *k, enum check_state state, const char *subject, const char *repo,
+                const char *found);
+/* One event for each class with something to say: what is wrong, or that it no longer is. */
+void check_events(struct check *k);
+void check_classes_free(struct check *k);
 
 /* ---- the parts ---- */
 

@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "backup/backup.h"
+#include "base/clock.h"
 #include "base/log.h"
 #include "cli/expiry.h"
 #include "cli/record.h"
@@ -91,6 +92,7 @@ static void apply_retention(struct app *app, const struct cluster_config *cluste
             if (made.backups[i].state == EXPIRE_GONE)
                 log_info("backup %s was deleted: %s", made.backups[i].pub.label,
                          made.backups[i].reason);
+        event_change(app, LOG_INFO, KIND_EXPIRE, repo_name(repo), "retention is applied again");
         return;
     }
     if (err.code == ERR_BUSY) {
@@ -98,7 +100,25 @@ static void apply_retention(struct app *app, const struct cluster_config *cluste
         return;
     }
     log_warning("the backup is complete, but old ones were not removed: %s", err.msg);
+    event_put(app, LOG_WARNING, KIND_EXPIRE, repo_name(repo), err.msg);
     app->status = EXIT_WARNINGS;
+}
+
+static void tell(struct app *app, const struct repo *repo, const struct backup_made *made)
+{
+    const struct pubinfo *p = &made->pub;
+    char raw[24], stored[24], took[40];
+
+    event_tell(app, LOG_INFO, repo_name(repo), "%s backup %s is done: %s, stored in %s, %s",
+               backup_type_name(p->type), p->label, format_bytes(p->raw_bytes, raw),
+               format_bytes(p->stored_bytes, stored),
+               clock_format_duration(p->stop_us - p->start_us, took));
+    if (p->page_errors != 0)
+        event_tell(app, LOG_ERROR, repo_name(repo), "%llu pages have a wrong checksum",
+                   (unsigned long long)p->page_errors);
+    if (made->warnings != 0)
+        event_tell(app, LOG_WARNING, repo_name(repo), "%u warnings, which the log has",
+                   made->warnings);
 }
 
 static int take(struct app *app, struct backup_request *want, struct backup_made *made,
@@ -111,8 +131,9 @@ static int take(struct app *app, struct backup_request *want, struct backup_made
     rc = backup_run(want, made, err);
     if (rc == 0) {
         record_backup(app, want->repo, &made->pub);
+        tell(app, want->repo, made);
         if (made->alarm != NULL)
-            record_alarm(app, want->repo, made->alarm);
+            event_put(app, LOG_ERROR, KIND_ALARM, repo_name(want->repo), made->alarm);
         fill_gaps(app, want->cluster, &made->pub);
         apply_retention(app, want->cluster, want->repo);
         if (made->pub.type == BACKUP_DIFF) /* the next one reads the same WAL, and more */
@@ -135,6 +156,7 @@ static int run(struct app *app, int argc, char **argv, struct err *err)
 
     TRY(app_arguments(app, argc, argv, &args, on_option, &wanted, err));
     TRY(app_cluster(app, args.n == 1 ? args.words[0] : NULL, &want.cluster, err));
+    event_at(app, wanted.repo != NULL ? wanted.repo : want.cluster->default_repo);
     TRY(app_catch_signals(app, err));
     TRY(config_open_repo(app->config, want.cluster, wanted.repo, REPO_OPEN_FULL, &repo, err));
     progress.mode = app_progress(app);
@@ -165,5 +187,6 @@ const struct command command_backup = {
     .words = "[CLUSTER]",
     .max_words = 1,
     .summary = "take a backup now",
+    .event = KIND_BACKUP,
     .options = options,
 };

@@ -11,10 +11,11 @@
 #include "scheduler/view.h"
 
 /* A catalog that is whole keeps its history of runs; one that is not is moved aside. */
-static int open_catalog(const struct app *app, struct catalog **c, struct err *err)
+static int open_catalog(struct app *app, struct catalog **c, struct err *err)
 {
     AUTO(mem_free) char *path = app_catalog_path(app);
     AUTO(mem_free) char *moved = NULL;
+    struct err why;
 
     TRY(fs_mkdirs(app->config->state_dir, 0700, err));
     if (catalog_open(c, path, err) == 0) {
@@ -25,9 +26,11 @@ static int open_catalog(const struct app *app, struct catalog **c, struct err *e
     if (err->code != ERR_CORRUPT)
         return -1;
     log_warning("%s", err->msg);
+    why = *err;
     TRY(catalog_replace(path, &moved, err));
     if (moved != NULL)
         printf("the damaged catalog was moved to \"%s\"\n", moved);
+    event_put(app, LOG_WARNING, KIND_CATALOG, NULL, why.msg);
     return catalog_open(c, path, err);
 }
 

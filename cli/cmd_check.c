@@ -67,6 +67,7 @@ void check_say(struct check *k, enum check_state state, const char *subject, con
         if ((unsigned char)*c < ' ' || *c == 0x7f)
             *c = ' ';
     k->counts[state]++;
+    check_note(k, state, subject, repo, found);
     if (k->json)
         say_json(&k->j, state, subject, repo, todo, found);
     else
@@ -117,6 +118,7 @@ void check_room(struct check *k, const char *repo, const char *path,
 static void check_free(struct check *k)
 {
     open_repos_close(&k->repos);
+    check_classes_free(k);
     if (k->has_facts)
         pg_facts_free(&k->facts);
     pg_close(&k->primary);
@@ -158,6 +160,7 @@ static int run(struct app *app, int argc, char **argv, struct err *err)
     json_begin(&k.j, &text, true);
     json_open(&k.j, NULL, '[');
     TRY(check_all(&k, err));
+    check_events(&k);
     json_close(&k.j, ']');
     if (k.json)
         fputs(buf_text(&text), stdout);
@@ -180,6 +183,7 @@ const struct command command_check = {
     .run = run,
     .words = "[CLUSTER]",
     .max_words = 1,
+    .event = KIND_CHECK,
     .summary = "say of each part whether it works, and what to do if not",
     .options = options,
 };

@@ -32,6 +32,17 @@ static int on_option(void *ctx, int code, const char *value, struct err *err)
     }
 }
 
+static void tell(struct app *app, const char *repo, const struct expire_made *made)
+{
+    size_t n = 0;
+
+    for (size_t i = 0; i < made->n_backups; i++)
+        n += made->backups[i].state == EXPIRE_GONE;
+    if (n != 0)
+        event_tell(app, LOG_INFO, repo, "%zu backup%s deleted in repository \"%s\"", n,
+                   n == 1 ? " was" : "s were", repo);
+}
+
 static int expire_repo(struct app *app, const struct cluster_config *cluster, const char *name,
                        const struct wanted *w, struct json *j, struct err *err)
 {
@@ -43,6 +54,10 @@ static int expire_repo(struct app *app, const struct cluster_config *cluster, co
     TRY(expiry_open(app, cluster, name, &repo, err));
     TRY(expiry_run(app, &conf, repo, w->label, w->dry_run, &made, err));
     expiry_show(&made, repo, w->dry_run, j);
+    if (w->dry_run)
+        event_leave_out(app);
+    else
+        tell(app, name, &made);
     if (!w->dry_run && w->label == NULL)
         upkeep_sums(app, repo);
     return 0;
@@ -123,5 +138,6 @@ const struct command command_expire = {
     .words = "[CLUSTER]",
     .max_words = 1,
     .summary = "delete backups and WAL that are not to be kept",
+    .event = KIND_EXPIRE,
     .options = options,
 };

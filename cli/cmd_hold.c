@@ -25,7 +25,8 @@ static int on_option(void *ctx, int code, const char *value, struct err *err)
     return 0;
 }
 
-static int hold_in(struct repo *r, const char *label, const struct wanted *w, struct err *err)
+static int hold_in(struct app *app, struct repo *r, const char *label, const struct wanted *w,
+                   struct err *err)
 {
     char when[40];
 
@@ -33,18 +34,25 @@ static int hold_in(struct repo *r, const char *label, const struct wanted *w, st
     printf("backup %s in repository \"%s\" is held%s%s\n", label, repo_name(r),
            w->until_us != 0 ? " until " : "",
            w->until_us != 0 ? clock_format_utc(w->until_us, when) : "");
+    event_tell(app, LOG_INFO, NULL, "backup %s in repository \"%s\" is held%s%s", label,
+               repo_name(r), w->until_us != 0 ? " until " : "",
+               w->until_us != 0 ? clock_format_utc(w->until_us, when) : "");
     return 0;
 }
 
-static int unhold_in(struct repo *r, const char *label, const struct wanted *w, struct err *err)
+static int unhold_in(struct app *app, struct repo *r, const char *label, const struct wanted *w,
+                     struct err *err)
 {
     (void)w;
     TRY(expire_unhold(r, label, err));
     printf("backup %s in repository \"%s\" is no longer held\n", label, repo_name(r));
+    event_tell(app, LOG_INFO, NULL, "backup %s in repository \"%s\" is no longer held", label,
+               repo_name(r));
     return 0;
 }
 
-typedef int work_fn(struct repo *r, const char *label, const struct wanted *w, struct err *err);
+typedef int work_fn(struct app *app, struct repo *r, const char *label, const struct wanted *w,
+                    struct err *err);
 
 /* In whichever repository it is. */
 static int find_and(work_fn *work, struct app *app, const struct cluster_config *cluster,
@@ -59,7 +67,7 @@ static int find_and(work_fn *work, struct app *app, const struct cluster_config 
         if (w->repo != NULL && strcmp(w->repo, cluster->repos[i]) != 0)
             continue;
         if (expiry_open(app, cluster, cluster->repos[i], &r, &why) == 0 &&
-            work(r, label, w, &why) == 0)
+            work(app, r, label, w, &why) == 0)
             return 0;
         if (first.code == ERR_NONE || first.code == ERR_NOT_FOUND)
             first = why;
@@ -119,6 +127,7 @@ const struct command command_hold = {
     .min_words = 1,
     .max_words = 2,
     .summary = "keep a backup whatever the retention says",
+    .event = KIND_HOLD,
     .options = hold_options,
 };
 
@@ -133,5 +142,6 @@ const struct command command_unhold = {
     .min_words = 1,
     .max_words = 2,
     .summary = "let retention decide about a backup again",
+    .event = KIND_HOLD,
     .options = unhold_options,
 };

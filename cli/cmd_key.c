@@ -98,6 +98,7 @@ static int list(struct app *app, const struct cluster_config *cluster, struct wa
     json_close(&j, ']');
     if (w->json)
         puts(buf_text(&out));
+    event_leave_out(app);
     return 0;
 }
 
@@ -203,6 +204,8 @@ static int add(struct app *app, const struct cluster_config *cluster, struct wan
     }
     printf("key slot %08x of repository \"%s\": %s opens it, which was tried\n", number,
            k.conf.name, w->secret.from);
+    event_tell(app, LOG_INFO, NULL, "key slot %08x of repository \"%s\" was added", number,
+               k.conf.name);
     return 0;
 }
 
@@ -248,6 +251,8 @@ static int take_away(struct app *app, const struct cluster_config *cluster, stru
     printf("key slot %08x of repository \"%s\" is removed; hosts that still have its secret in "
            "their configuration fail when they open the repository anew\n",
            number, k.conf.name);
+    event_tell(app, LOG_INFO, NULL, "key slot %08x of repository \"%s\" was removed", number,
+               k.conf.name);
     return 0;
 }
 
@@ -270,6 +275,8 @@ static int sheet(struct app *app, const struct cluster_config *cluster, struct w
     TRY(key_sheet(app, &k, w->with_key ? &key : NULL, &out, err));
     fputs(buf_text(&out), stdout);
     mem_wipe(out.p, out.cap);
+    event_tell(app, LOG_INFO, NULL, "a recovery sheet of repository \"%s\" was made, %s the key",
+               k.conf.name, w->with_key ? "with" : "without");
     return 0;
 }
 
@@ -355,6 +362,7 @@ const struct command command_key = {
     .words = "list|add|remove|sheet [CLUSTER]",
     .min_words = 1,
     .max_words = 2,
+    .event = KIND_KEY,
     .summary = "passphrases and key files that open a repository; a recovery sheet",
     .options = options,
 };

@@ -205,12 +205,16 @@ static int restore(struct app *app, struct wanted *w, struct err *err)
     if (!w->json || w->q.plan_only)
         show_plan(&plan, &w->q, w->json);
     fflush(stdout);
-    if (w->q.plan_only)
+    if (w->q.plan_only) {
+        event_leave_out(app);
         return 0;
+    }
     TRY(carry_out(app, w, &plan, err));
     show_restored(&plan, w->json);
     if (plan.warnings != 0)
         app->status = EXIT_WARNINGS;
+    event_tell(app, LOG_INFO, plan.repo, "backup %s is restored into \"%s\"", plan.label,
+               plan.data_dir);
     return 0;
 }
 
@@ -260,5 +264,6 @@ const struct command command_restore = {
     .words = "[CLUSTER]",
     .max_words = 1,
     .summary = "bring a cluster back, to the latest or to any moment",
+    .event = KIND_RESTORE,
     .options = options,
 };

@@ -52,6 +52,7 @@ static int run_daemon(struct app *app, const struct wanted *w, struct err *err)
     TRY(scheduler_run(&terms, &app->config, &failed, err));
     if (failed && w->once)
         app->status = EXIT_FAILED;
+    app->event.recorded = w->once; /* perhaps */
     return 0;
 }
 
@@ -107,6 +108,7 @@ static int run_job(struct app *app, const char *name, const struct wanted *w, st
     o.failures = (unsigned)MIN_OF(failures, 1000);
     runner_run(&o, &result);
     app->status = result.status;
+    app->event.recorded = true; /* perhaps: where nobody else tells people, this process does */
     return 0;
 }
 

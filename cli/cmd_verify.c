@@ -267,6 +267,21 @@ static int verify_objects(struct app *app, const struct cluster_config *cluster,
     return rc;
 }
 
+static void tell(struct app *app, const char *repo, const struct verify_made *made, size_t n_gaps)
+{
+    char size[24];
+
+    if (made->n_damages != 0)
+        event_tell(app, LOG_ERROR, repo, "DAMAGE in repository \"%s\": %zu object%s, the first: %s",
+                   repo, made->n_damages, plural_of(made->n_damages), made->damages[0].object);
+    if (n_gaps != 0)
+        event_tell(app, LOG_ERROR, repo, "%zu gap%s in the WAL of repository \"%s\"", n_gaps,
+                   plural_of(n_gaps), repo);
+    if (made->n_damages == 0 && n_gaps == 0)
+        event_tell(app, LOG_INFO, repo, "repository \"%s\" is sound: %llu objects, %s", repo,
+                   (unsigned long long)made->objects, format_bytes(made->bytes, size));
+}
+
 /* *found: it has what is to be verified. */
 static int verify_repo(struct app *app, const struct cluster_config *cluster, const char *name,
                        const struct wanted *w, struct json *j, bool *found, struct err *err)
@@ -305,6 +320,7 @@ static int verify_repo(struct app *app, const struct cluster_config *cluster, co
         json_result(j, repo, &made, gaps, n_gaps);
     else
         show_text(repo, &made, gaps, n_gaps, clock_monotonic_us() - begun, w);
+    tell(app, name, &made, n_gaps);
     if (made.n_damages != 0 || n_gaps != 0)
         app->status = EXIT_WARNINGS;
     return 0;
@@ -378,5 +394,6 @@ const struct command command_verify = {
     .words = "[CLUSTER]",
     .max_words = 1,
     .summary = "read everything in the repositories and check it",
+    .event = KIND_VERIFY,
     .options = options,
 };

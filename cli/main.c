@@ -20,6 +20,7 @@ static const struct command *const commands[] = {
     &command_list,    &command_info,    &command_verify,       &command_expire,
     &command_hold,    &command_unhold,  &command_archive_push, &command_archive_get,
     &command_windows, &command_catalog, &command_key,          &command_scheduler,
+    &command_notify,
 };
 
 static const struct command *find(const char *name)
@@ -82,6 +83,7 @@ static int run_command(struct app *app, int argc, char **argv, struct err *err)
     app->command = find(argv[0]);
     if (app->command == NULL)
         return unknown(argv[0], err);
+    log_command(app->command->name);
     /* Where a program waits for the status, help must not look like success of something else. */
     if (arguments_ask_help(argc, argv) && (app->command->failure_status == NULL || argc == 2)) {
         arguments_show_help(app->command, stdout);
@@ -188,6 +190,15 @@ static char *own_path(const char *argv0)
     return n > 0 ? xstrndup(text, (size_t)n) : xstrdup(argv0);
 }
 
+/* Until the configuration is read, which may fail. */
+static enum log_format first_format(void)
+{
+    const char *told = getenv("PGBR_LOG_FORMAT");
+    enum log_format format = LOG_TEXT;
+
+    return told != NULL && log_format_parse(told, &format) == 0 ? format : LOG_TEXT;
+}
+
 /* Buffers of half a MiB go back to the system when they are freed, and threads share their pools: a
  * restore with two workers needs a third of the memory. */
 static void bound_memory(void)
@@ -199,18 +210,22 @@ static void bound_memory(void)
 int main(int argc, char **argv)
 {
     const char *told = getenv("PGBR_CONFIG");
-    struct app app = {.config_path = told != NULL && *told != '\0' ? told : CONFIG_DEFAULT_PATH};
+    struct app app = {.config_path = told != NULL && *told != '\0' ? told : CONFIG_DEFAULT_PATH,
+                      .event = RUN_EVENT_INIT};
     struct err err = {0};
-    int status;
+    int rc, status;
 
     hold_standard_files();
     hold_job_lock();
     bound_memory();
     umask(0077);
     signal(SIGPIPE, SIG_IGN); /* a backup outlives the reader of its messages */
-    log_setup(LOG_TEXT, LOG_INFO);
+    log_setup(first_format(), LOG_INFO);
     app.program = own_path(argc > 0 ? argv[0] : "pgbr");
-    status = finish(&app, run(&app, argc, argv, &err), argc, argv, &err);
+    rc = run(&app, argc, argv, &err);
+    status = finish(&app, rc, argc, argv, &err);
+    event_end(&app, rc, status, &err);
+    run_event_free(&app.event);
     config_free(&app.config);
     free(app.config_absolute);
     free(app.program);

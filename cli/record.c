@@ -17,17 +17,3 @@ void record_backup(struct app *app, struct repo *repo, const struct pubinfo *pub
         log_warning("backup %s is complete but could not be recorded in the catalog: %s",
                     pub->label, err.msg);
 }
-
-void record_alarm(struct app *app, struct repo *repo, const char *text)
-{
-    AUTO(catalog_close) struct catalog *c = app_catalog(app);
-    struct catalog_event row = {.level = "error",
-                                .kind = "alarm",
-                                .cluster = repo_cluster(repo),
-                                .repo = repo_name(repo),
-                                .text = text};
-    struct err err = {0};
-
-    if (c != NULL && catalog_put_event(c, &row, &err) != 0)
-        log_warning("the alarm could not be recorded in the catalog: %s", err.msg);
-}

@@ -8,7 +8,4 @@
 
 void record_backup(struct app *app, struct repo *repo, const struct pubinfo *pub);
 
-/* What the cross-check of an incremental found: an event, beside what the log says. */
-void record_alarm(struct app *app, struct repo *repo, const char *text);
-
 #endif

@@ -28,6 +28,7 @@ void config_free(struct config **c)
         cluster_config_free(&old->clusters[i]);
     for (size_t i = 0; i < old->n_jobs; i++)
         job_config_free(&old->jobs[i]);
+    notify_config_free(&old->notify);
     for (size_t i = 0; i < old->n_notes; i++)
         free(old->notes[i].text);
     free(old->repos);

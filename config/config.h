@@ -22,6 +22,7 @@
 
 #include "base/err.h"
 #include "base/log.h"
+#include "config/notify.h"
 
 #define CONFIG_DEFAULT_PATH "/etc/pgbr/pgbr.yml"
 enum {
@@ -191,6 +192,7 @@ struct config {
     struct job_config *jobs;
     size_t n_jobs;
     struct scheduler_config scheduler;
+    struct notify_config notify;
     const struct stop *stop;   /* set by the program: what waits for a server gives up; or NULL */
     struct watch_config watch; /* for clusters that say nothing */
     struct config_note *notes;

@@ -40,6 +40,7 @@ static const struct field top_fields[] = {
     {"jobs", FIELD_ELSEWHERE, 0, 0, 0, NULL, NULL},
     {"scheduler", FIELD_ELSEWHERE, 0, 0, 0, NULL, NULL},
     {"watch", FIELD_ELSEWHERE, 0, 0, 0, NULL, NULL},
+    {"notify", FIELD_ELSEWHERE, 0, 0, 0, NULL, NULL},
     {"all", FIELD_ELSEWHERE, 0, 0, 0, NULL, NULL},
 };
 
@@ -116,7 +117,8 @@ static int read_inventories(struct config *c, const struct node *root, struct er
 static int read_root(struct config *c, const struct node *root, struct err *err)
 {
     const struct node *log = node_get(root, "log"), *clusters = node_get(root, "clusters"),
-                      *jobs = node_get(root, "jobs"), *scheduler = node_get(root, "scheduler");
+                      *jobs = node_get(root, "jobs"), *scheduler = node_get(root, "scheduler"),
+                      *notify = node_get(root, "notify");
 
     TRY(want_map(root, "the file", err));
     TRY(read_top(c, root, err));
@@ -131,7 +133,9 @@ static int read_root(struct config *c, const struct node *root, struct err *err)
     TRY(clusters_finish(c, err));
     if (scheduler != NULL)
         TRY(scheduler_read(c, scheduler, err));
-    return jobs != NULL ? jobs_read(c, jobs, err) : 0;
+    if (jobs != NULL)
+        TRY(jobs_read(c, jobs, err));
+    return notify != NULL ? notify_read(c, notify, err) : 0;
 }
 
 int config_parse(const char *text, size_t len, const char *name, struct config **out,

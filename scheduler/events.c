@@ -8,6 +8,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "catalog/kinds.h"
 
 enum { TEXT_MAX = 1024, LOOK_BACK = 500 };
 
@@ -26,7 +27,7 @@ void job_event(struct catalog *c, const struct job_config *job, const char *leve
 
     AUTO(mem_free) char *text = xasprintf("job %s: %s", job->name, said);
     const struct catalog_event row = {
-        .level = level, .kind = EVENT_JOB, .cluster = job->cluster, .text = text};
+        .level = level, .kind = KIND_JOB, .cluster = job->cluster, .job = job->name, .text = text};
 
     if (catalog_put_event(c, &row, &err) != 0)
         log_warning("an event could not be recorded: %s", err.msg);
@@ -45,7 +46,7 @@ bool job_is_bad(struct catalog *c, const struct job_config *job)
         return false;
     }
     for (size_t i = 0; i < events.n; i++)
-        if (strcmp(events.rows[i].kind, EVENT_JOB) == 0 &&
+        if (strcmp(events.rows[i].kind, KIND_JOB) == 0 &&
             strncmp(events.rows[i].text, prefix, strlen(prefix)) == 0)
             return strcmp(events.rows[i].level, "info") != 0;
     return false;

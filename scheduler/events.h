@@ -9,8 +9,6 @@
 #include "catalog/catalog.h"
 #include "config/config.h"
 
-#define EVENT_JOB "job"
-
 /* c NULL: nothing is done. */
 void job_event(struct catalog *c, const struct job_config *job, const char *level, const char *fmt,
                ...) PRINTF_LIKE(4, 5);

@@ -17,6 +17,7 @@
 #include "scheduler/clock.h"
 #include "scheduler/events.h"
 #include "scheduler/jobs.h"
+#include "scheduler/notify.h"
 #include "scheduler/supervisor.h"
 
 enum {
@@ -40,6 +41,7 @@ struct scheduler {
     unsigned stops;  /* how often it was asked to stop */
     int64_t stop_us; /* monotonic: since when */
     bool failed;
+    struct notifier *notifier; /* NULL: nobody is to be told, or the commands do it */
 };
 
 /* ---- what else works in this process ----
@@ -50,9 +52,7 @@ struct scheduler {
  */
 static int services_start(struct scheduler *s, struct err *err)
 {
-    (void)s;
-    (void)err;
-    return 0;
+    return s->terms->once ? 0 : notifier_start(&s->notifier, *s->config, err);
 }
 
 /* Called by the loop every few seconds at least; must not take long. */
@@ -63,7 +63,7 @@ static void services_tick(struct scheduler *s)
 
 static void services_stop(struct scheduler *s)
 {
-    (void)s;
+    notifier_stop(&s->notifier);
 }
 
 /* ---- memory ---- */
@@ -247,12 +247,13 @@ static void start_job(struct scheduler *s, struct schedule_job *plan)
     end_job(s, i, JOB_FAILED);
 }
 
+/* Those of this thread: the notifier's have children of their own. */
 static void reap(struct scheduler *s)
 {
     int wait_status;
     pid_t pid;
 
-    while ((pid = waitpid(-1, &wait_status, WNOHANG)) > 0)
+    while ((pid = waitpid(-1, &wait_status, WNOHANG | __WNOTHREAD)) > 0)
         for (size_t i = 0; i < s->set.n; i++)
             if (s->set.jobs[i].pid == pid)
                 end_job(s, i, child_status(wait_status));

@@ -7,6 +7,7 @@
 
 #include "base/log.h"
 #include "base/mem.h"
+#include "catalog/kinds.h"
 #include "postgres/lsn.h"
 #include "wal/recall.h"
 
@@ -314,6 +315,50 @@ static int record_backups(const struct view *v, const struct repo *r, struct cat
     return 0;
 }
 
+static bool is_new(const struct catalog_wal *known, const struct catalog_gap *g)
+{
+    for (size_t i = 0; i < known->n_gaps; i++) {
+        const struct catalog_gap *k = &known->gaps[i];
+
+        if (k->system_id == g->system_id && k->timeline == g->timeline &&
+            k->start_lsn < g->end_lsn && g->start_lsn < k->end_lsn)
+            return false;
+    }
+    return true;
+}
+
+/* An event where there is something that was not known, or nothing any more. */
+static int tell_gaps(const struct repo *r, struct catalog *c, const struct catalog_gap *gaps,
+                     size_t n, struct err *err)
+{
+    AUTO(catalog_wal_free) struct catalog_wal known = {0};
+    AUTO(buf_free) struct buf text = BUF_INIT;
+    struct catalog_event e = {.level = n != 0 ? "error" : "info",
+                              .kind = KIND_WAL_GAP,
+                              .cluster = repo_cluster(r),
+                              .repo = repo_name(r)};
+    char from[LSN_TEXT], to[LSN_TEXT];
+    size_t fresh = 0;
+    bool put = false;
+
+    TRY(catalog_get_wal(c, repo_name(r), repo_cluster(r), &known, err));
+    for (size_t i = 0; i < n; i++) {
+        if (!is_new(&known, &gaps[i]) || fresh++ != 0)
+            continue;
+        buf_addf(&text, "WAL is missing in repository \"%s\": timeline %u from %s to %s",
+                 repo_name(r), gaps[i].timeline, lsn_format(gaps[i].start_lsn, from),
+                 lsn_format(gaps[i].end_lsn, to));
+    }
+    if (fresh == 0 && n != 0)
+        return 0;
+    if (fresh > 1)
+        buf_addf(&text, ", and %zu more gaps", fresh - 1);
+    if (n == 0)
+        buf_addf(&text, "no WAL is missing in repository \"%s\" any more", repo_name(r));
+    e.text = buf_text(&text);
+    return catalog_put_change(c, &e, &put, err);
+}
+
 static int record_wal(const struct view *v, const struct repo *r, struct catalog *c,
                       struct err *err)
 {
@@ -344,6 +389,7 @@ static int record_wal(const struct view *v, const struct repo *r, struct catalog
             .segments = g->last_segno - g->first_segno + 1,
         };
     }
+    TRY(tell_gaps(r, c, gaps, v->n_gaps, err));
     return catalog_put_wal(c, repo_name(r), repo_cluster(r), ranges, v->n_lines, gaps, v->n_gaps,
                            err);
 }

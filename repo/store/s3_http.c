@@ -6,9 +6,9 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/curl.h"
 #include "base/mem.h"
 #include "base/version.h"
-#include "repo/store/s3_lib.h"
 #include "repo/store/s3_xml.h"
 
 enum {
@@ -19,7 +19,7 @@ enum {
 };
 
 struct http_pool {
-    const struct s3_lib *lib;
+    const struct curl_lib *lib;
     struct curl_slist *connect_to;
     char *ca_file, *ca_path;
     bool no_verify;
@@ -137,7 +137,7 @@ static int on_progress(void *ctx, curl_off_t a, curl_off_t b, curl_off_t c, curl
 
 static void set_connection(const struct http_pool *p, CURL *h, bool fresh)
 {
-    const struct s3_lib *lib = p->lib;
+    const struct curl_lib *lib = p->lib;
 
     lib->curl_easy_setopt(h, CURLOPT_NOSIGNAL, 1L);
     lib->curl_easy_setopt(h, CURLOPT_NETRC, (long)CURL_NETRC_IGNORED);
@@ -161,7 +161,7 @@ static void set_connection(const struct http_pool *p, CURL *h, bool fresh)
 /* A CA that was named is the only one that is trusted. */
 static void set_tls(const struct http_pool *p, CURL *h)
 {
-    const struct s3_lib *lib = p->lib;
+    const struct curl_lib *lib = p->lib;
 
     lib->curl_easy_setopt(h, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
     lib->curl_easy_setopt(h, CURLOPT_SSL_VERIFYPEER, p->no_verify ? 0L : 1L);
@@ -174,7 +174,7 @@ static void set_tls(const struct http_pool *p, CURL *h)
 
 static void set_callbacks(struct exchange *x, CURL *h)
 {
-    const struct s3_lib *lib = x->pool->lib;
+    const struct curl_lib *lib = x->pool->lib;
 
     lib->curl_easy_setopt(h, CURLOPT_ERRORBUFFER, x->message);
     lib->curl_easy_setopt(h, CURLOPT_HEADERFUNCTION, on_header);
@@ -190,7 +190,7 @@ static void set_callbacks(struct exchange *x, CURL *h)
  * a second time without a word, and a PUT that took effect already would look like another's. */
 static void set_request(struct exchange *x, CURL *h, struct curl_slist *headers)
 {
-    const struct s3_lib *lib = x->pool->lib;
+    const struct curl_lib *lib = x->pool->lib;
     const struct http_request *r = x->request;
 
     lib->curl_easy_setopt(h, CURLOPT_URL, r->url);
@@ -206,7 +206,7 @@ static void set_request(struct exchange *x, CURL *h, struct curl_slist *headers)
     lib->curl_easy_setopt(h, CURLOPT_CUSTOMREQUEST, r->method);
 }
 
-static struct curl_slist *header_list(const struct s3_lib *lib, const struct http_request *r)
+static struct curl_slist *header_list(const struct curl_lib *lib, const struct http_request *r)
 {
     struct curl_slist *list = lib->curl_slist_append(NULL, "Expect:");
 
@@ -355,10 +355,11 @@ int http_send(struct http_pool *pool, const struct http_request *r, struct http_
 
 int http_open(struct http_pool **out, const struct http_settings *settings, struct err *err)
 {
-    const struct s3_lib *lib;
+    const struct curl_lib *lib;
     struct http_pool *p;
 
-    TRY(s3_lib_load(&lib, err));
+    if (curl_load(&lib, err) != 0)
+        return err_context(err, "repositories of type \"s3\"");
     p = xcalloc(1, sizeof *p);
     p->lib = lib;
     p->ca_file = xstrdup(settings->ca_file);

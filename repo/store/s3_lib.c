@@ -9,47 +9,31 @@ static struct s3_lib table;
 static char failure[512];
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 
-static void *open_library(const char *name, const char *package)
-{
-    void *library = dlopen(name, RTLD_NOW | RTLD_LOCAL);
-
-    if (library == NULL && failure[0] == '\0') {
-        const char *why = dlerror();
-        snprintf(failure, sizeof failure, "cannot load %s: %s; install Debian package %s", name,
-                 why == NULL ? "?" : why, package);
-    }
-    return library;
-}
-
 static void lacks(const char *name)
 {
     if (failure[0] == '\0')
-        snprintf(failure, sizeof failure,
-                 "the function %s is missing: libcurl is older than 7.62, "
-                 "or expat than 2.0",
+        snprintf(failure, sizeof failure, "the function %s is missing: expat is older than 2.0",
                  name);
 }
 
 static void load(void)
 {
-    void *curl = open_library("libcurl.so.4", "libcurl4");
-    void *expat = open_library("libexpat.so.1", "libexpat1");
+    void *expat = dlopen("libexpat.so.1", RTLD_NOW | RTLD_LOCAL);
 
-    if (curl == NULL || expat == NULL)
+    if (expat == NULL) {
+        const char *why = dlerror();
+
+        snprintf(failure, sizeof failure,
+                 "cannot load libexpat.so.1: %s; install Debian package libexpat1",
+                 why == NULL ? "?" : why);
         return;
-#define S3_LIB_RESOLVE(library, name)                           \
-    table.name = (__typeof__(table.name))dlsym(library, #name); \
-    if (table.name == NULL)                                     \
+    }
+#define S3_LIB_RESOLVE(name)                                  \
+    table.name = (__typeof__(table.name))dlsym(expat, #name); \
+    if (table.name == NULL)                                   \
         lacks(#name);
-#define S3_CURL_RESOLVE(name) S3_LIB_RESOLVE(curl, name)
-#define S3_EXPAT_RESOLVE(name) S3_LIB_RESOLVE(expat, name)
-    S3_CURL_FUNCTIONS(S3_CURL_RESOLVE)
-    S3_EXPAT_FUNCTIONS(S3_EXPAT_RESOLVE)
-#undef S3_CURL_RESOLVE
-#undef S3_EXPAT_RESOLVE
+    S3_EXPAT_FUNCTIONS(S3_LIB_RESOLVE)
 #undef S3_LIB_RESOLVE
-    if (failure[0] == '\0' && table.curl_global_init(CURL_GLOBAL_DEFAULT) != 0)
-        snprintf(failure, sizeof failure, "libcurl cannot be set up");
 }
 
 int s3_lib_load(const struct s3_lib **out, struct err *err)
