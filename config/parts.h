@@ -34,6 +34,9 @@ void job_config_free(struct job_config *job);
 int scheduler_read(struct config *c, const struct node *map, struct err *err) MUST_CHECK;
 void scheduler_defaults(struct scheduler_config *s);
 
+/* "http": where the scheduler serves its status; NULL: nothing is said, the defaults hold. */
+int http_read(struct config *c, const struct node *map, struct err *err) MUST_CHECK;
+
 /* Is it a group of an inventory: a map with "hosts" or "vars"? */
 bool inventory_is_group(const struct node *n);
 /* Its clusters and their members; a group without pg_cluster is somebody else's. */
