@@ -16,6 +16,7 @@
 #include "scheduler/child.h"
 #include "scheduler/clock.h"
 #include "scheduler/events.h"
+#include "scheduler/http.h"
 #include "scheduler/jobs.h"
 #include "scheduler/supervisor.h"
 
@@ -40,6 +41,7 @@ struct scheduler {
     unsigned stops;  /* how often it was asked to stop */
     int64_t stop_us; /* monotonic: since when */
     bool failed;
+    struct http *http; /* NULL: not served */
 };
 
 /* ---- what else works in this process ----
@@ -50,8 +52,11 @@ struct scheduler {
  */
 static int services_start(struct scheduler *s, struct err *err)
 {
-    (void)s;
+    struct err why = {0};
+
     (void)err;
+    if (!s->terms->once && http_start(&s->http, *s->config, &why) != 0)
+        log_error("the status is not served, jobs run all the same: %s", why.msg);
     return 0;
 }
 
@@ -63,7 +68,7 @@ static void services_tick(struct scheduler *s)
 
 static void services_stop(struct scheduler *s)
 {
-    (void)s;
+    http_stop(&s->http);
 }
 
 /* ---- memory ---- */
