@@ -40,26 +40,6 @@ static bool is_at_work(const struct app *app)
     return fs_exists(-1, path) && lock_take(&lock, path, &err) != 0 && err.code == ERR_BUSY;
 }
 
-/* What a row says of now, without deciding anything: that is the scheduler's. */
-static void place(struct schedule_job *plan, const struct catalog_job *row, int64_t now_us)
-{
-    int64_t next;
-
-    plan->state = SCHEDULE_IDLE;
-    plan->memory.due_us = row != NULL ? row->due_us : now_us;
-    next = cron_next(&plan->cron, plan->zone, MAX_OF(plan->memory.due_us, 0) / 1000000);
-    if (next != CRON_NEVER && next * 1000000 <= now_us) { /* due, and not taken up yet */
-        plan->state = SCHEDULE_PENDING;
-        plan->due_us = plan->not_before_us = now_us;
-    } else if (row != NULL && row->open) {
-        plan->state = row->retry_us != 0 ? SCHEDULE_PENDING : SCHEDULE_RUNNING;
-        plan->due_us = row->due_us;
-        plan->not_before_us = row->retry_us;
-    }
-    next = cron_next(&plan->cron, plan->zone, MAX_OF(plan->memory.due_us, now_us) / 1000000);
-    plan->next_us = next == CRON_NEVER ? INT64_MAX : next * 1000000;
-}
-
 static int look(struct app *app, struct known *k, struct err *err)
 {
     struct err why = {0};
@@ -72,8 +52,7 @@ static int look(struct app *app, struct known *k, struct err *err)
     k->catalog = app_catalog(app);
     if (k->catalog != NULL && catalog_get_jobs(k->catalog, &k->rows, &why) != 0)
         log_warning("%s", why.msg);
-    for (size_t i = 0; i < k->set.n; i++)
-        place(&k->set.plans[i], job_find_row(&k->rows, k->set.jobs[i].conf->name), k->now_us);
+    job_set_place(&k->set, &k->rows, k->now_us);
     return 0;
 }
 

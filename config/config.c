@@ -38,6 +38,7 @@ void config_free(struct config **c)
     free(old->path);
     free(old->state_dir);
     free(old->user);
+    free(old->http.address);
     free(old->default_repo);
     free(old);
     *c = NULL;

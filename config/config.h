@@ -31,6 +31,7 @@ enum {
     CONFIG_AHEAD = 8,       /* segments, see archive_push_ahead */
     CONFIG_AHEAD_MAX = 32,
     CONFIG_FILE_MAX = 4 << 20,
+    HTTP_DEFAULT_PORT = 19854, /* outside of the range that Prometheus' exporters share */
 };
 
 enum config_repo_type { CONFIG_REPO_POSIX, CONFIG_REPO_S3 };
@@ -178,6 +179,14 @@ struct scheduler_config {
     int64_t stop_wait_ms; /* asked to stop, it lets jobs end for so long: 60 s */
 };
 
+/* Where the scheduler serves metrics and the status page, and how often it looks. */
+struct http_config {
+    bool off;
+    char *address;      /* a number, v4 or v6: 127.0.0.1 */
+    unsigned port;      /* HTTP_DEFAULT_PORT */
+    int64_t refresh_ms; /* between two looks at a repository: 5 min */
+};
+
 struct config {
     char *path; /* as given to config_load(): for messages */
     char *state_dir;
@@ -191,6 +200,7 @@ struct config {
     size_t n_clusters;
     struct job_config *jobs;
     size_t n_jobs;
+    struct http_config http;
     struct scheduler_config scheduler;
     struct notify_config notify;
     const struct stop *stop;   /* set by the program: what waits for a server gives up; or NULL */

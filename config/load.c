@@ -38,6 +38,7 @@ static const struct field top_fields[] = {
     {"pgbackrest_method", FIELD_ELSEWHERE, 0, 0, 0, NULL, NULL},
     {"clusters", FIELD_ELSEWHERE, 0, 0, 0, NULL, NULL},
     {"jobs", FIELD_ELSEWHERE, 0, 0, 0, NULL, NULL},
+    {"http", FIELD_ELSEWHERE, 0, 0, 0, NULL, NULL},
     {"scheduler", FIELD_ELSEWHERE, 0, 0, 0, NULL, NULL},
     {"watch", FIELD_ELSEWHERE, 0, 0, 0, NULL, NULL},
     {"notify", FIELD_ELSEWHERE, 0, 0, 0, NULL, NULL},
@@ -131,6 +132,7 @@ static int read_root(struct config *c, const struct node *root, struct err *err)
         TRY(clusters_read(c, clusters, err));
     TRY(read_inventories(c, root, err));
     TRY(clusters_finish(c, err));
+    TRY(http_read(c, node_get(root, "http"), err));
     if (scheduler != NULL)
         TRY(scheduler_read(c, scheduler, err));
     if (jobs != NULL)

@@ -36,6 +36,8 @@ void scheduler_defaults(struct scheduler_config *s);
 
 /* "notify": after the clusters. */
 int notify_read(struct config *c, const struct node *map, struct err *err) MUST_CHECK;
+/* "http": where the scheduler serves its status; NULL: nothing is said, the defaults hold. */
+int http_read(struct config *c, const struct node *map, struct err *err) MUST_CHECK;
 
 /* Is it a group of an inventory: a map with "hosts" or "vars"? */
 bool inventory_is_group(const struct node *n);

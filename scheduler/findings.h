@@ -20,8 +20,9 @@ const char *finding_level_name(enum finding_level level); /* "ok", "warning", "f
 
 struct finding {
     enum finding_level level;
-    /* What it is about: "repository", "backups", "WAL", "windows", "hold", "archiver", "WAL to
-     * archive", "disk of pg_wal", "clock", "verify", "drill", "job", "catalog". Static text. */
+    /* What it is about: "repository", "backups", "WAL", "windows", "hold", "server", "archiver",
+     * "WAL to archive", "disk of pg_wal", "clock", "verify", "drill", "job", "catalog". Static
+     * text. */
     const char *kind;
     const char *cluster, *repo; /* borrowed from the request; repo NULL: not of one alone */
     char *text, *todo;          /* one line each; todo NULL: nothing to do */
@@ -47,6 +48,7 @@ struct findings_request {
     size_t n_repos;
     struct catalog *catalog;           /* runs, drills, verifications; NULL: cannot be used */
     const struct server_state *server; /* NULL: not asked */
+    const char *server_why;            /* why it did not answer; NULL: it did, or was not asked */
     const struct pg_wal_state *pg_wal; /* NULL: not on this host */
     bool archiving_proved;             /* WAL was seen to arrive a moment ago */
     int64_t now_us;

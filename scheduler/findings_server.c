@@ -118,6 +118,10 @@ void findings_of_server(struct collecting *c)
     if (c->q->server != NULL) {
         archiver(c);
         server_clock(c);
+    } else if (c->q->server_why != NULL) {
+        finding_add(c, FINDING_FAILED, "server", NULL,
+                    "see whether it runs, and \"connection\" in the configuration", "%s",
+                    c->q->server_why);
     }
     if (c->q->pg_wal != NULL) {
         waiting(c);

@@ -195,6 +195,32 @@ void job_set_recall(struct job_set *s, const struct job_set *before,
     }
 }
 
+/* What a row says of now. */
+static void place(struct schedule_job *plan, const struct catalog_job *row, int64_t now_us)
+{
+    int64_t next;
+
+    plan->state = SCHEDULE_IDLE;
+    plan->memory.due_us = row != NULL ? row->due_us : now_us;
+    next = cron_next(&plan->cron, plan->zone, MAX_OF(plan->memory.due_us, 0) / 1000000);
+    if (next != CRON_NEVER && next * 1000000 <= now_us) { /* due, and not taken up yet */
+        plan->state = SCHEDULE_PENDING;
+        plan->due_us = plan->not_before_us = now_us;
+    } else if (row != NULL && row->open) {
+        plan->state = row->retry_us != 0 ? SCHEDULE_PENDING : SCHEDULE_RUNNING;
+        plan->due_us = row->due_us;
+        plan->not_before_us = row->retry_us;
+    }
+    next = cron_next(&plan->cron, plan->zone, MAX_OF(plan->memory.due_us, now_us) / 1000000);
+    plan->next_us = next == CRON_NEVER ? INT64_MAX : next * 1000000;
+}
+
+void job_set_place(struct job_set *s, const struct catalog_jobs *rows, int64_t now_us)
+{
+    for (size_t i = 0; i < s->n; i++)
+        place(&s->plans[i], job_find_row(rows, s->jobs[i].conf->name), now_us);
+}
+
 void job_row(const struct job_set *s, size_t i, struct catalog_job *row)
 {
     const struct job_config *conf = s->jobs[i].conf;

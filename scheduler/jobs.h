@@ -40,6 +40,9 @@ void job_set_recall(struct job_set *s, const struct job_set *before,
                     const struct catalog_jobs *rows, const char *state_dir, int64_t now_us,
                     const struct schedule_told *told);
 
+/* The same for who only looks: nothing is decided, which is the scheduler's. */
+void job_set_place(struct job_set *s, const struct catalog_jobs *rows, int64_t now_us);
+
 /* Its row. */
 void job_row(const struct job_set *s, size_t i, struct catalog_job *row);
 const struct catalog_job *job_find_row(const struct catalog_jobs *rows, const char *name);

@@ -16,6 +16,7 @@
 #include "scheduler/child.h"
 #include "scheduler/clock.h"
 #include "scheduler/events.h"
+#include "scheduler/http.h"
 #include "scheduler/jobs.h"
 #include "scheduler/notify.h"
 #include "scheduler/supervisor.h"
@@ -42,6 +43,7 @@ struct scheduler {
     int64_t stop_us; /* monotonic: since when */
     bool failed;
     struct notifier *notifier; /* NULL: nobody is to be told, or the commands do it */
+    struct http *http;         /* NULL: not served */
 };
 
 /* ---- what else works in this process ----
@@ -52,7 +54,13 @@ struct scheduler {
  */
 static int services_start(struct scheduler *s, struct err *err)
 {
-    return s->terms->once ? 0 : notifier_start(&s->notifier, *s->config, err);
+    struct err why = {0};
+
+    if (s->terms->once)
+        return 0;
+    if (http_start(&s->http, *s->config, &why) != 0)
+        log_error("the status is not served, jobs run all the same: %s", why.msg);
+    return notifier_start(&s->notifier, *s->config, err);
 }
 
 /* Called by the loop every few seconds at least; must not take long. */
@@ -64,6 +72,7 @@ static void services_tick(struct scheduler *s)
 static void services_stop(struct scheduler *s)
 {
     notifier_stop(&s->notifier);
+    http_stop(&s->http);
 }
 
 /* ---- memory ---- */

@@ -8,7 +8,7 @@
  * Size: 16 KiB for a file with more than a few hundred changed blocks, less for others. So at most
  * 1/65536 of the size of the files that changed; a thousand million changed blocks that lie densely
  * take 125 MB. Memory: 256 MiB of that, and 64 MiB of the rest, which lies in a temporary file
- * (docs/decisions/0008 has what was measured).
+ * (docs/decisions/0009 has what was measured).
  */
 #ifndef PGBR_WAL_CHANGED_H
 #define PGBR_WAL_CHANGED_H

@@ -4,7 +4,7 @@
  * Small sums are made of SUM_SMALL segments, large ones of as many small ones; a large one is
  * SUM_LARGE segments, 4 GiB of WAL where these have 16 MiB. All begin at multiples of their size.
  * So a reader of any stretch meets few single segments at its ends. Each is read here once, and
- * nobody has to wait: sums are made between backups (docs/decisions/0008).
+ * nobody has to wait: sums are made between backups (docs/decisions/0009).
  */
 #ifndef PGBR_WAL_SUMS_H
 #define PGBR_WAL_SUMS_H

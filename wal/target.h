@@ -25,6 +25,7 @@ struct wal_stretch { /* segments without a gap between them */
     uint32_t timeline;
     uint64_t first_segno, last_segno; /* inclusive */
     uint64_t stored_bytes;
+    int64_t first_us, last_us; /* when the first and the last one were stored: the store's clock */
 };
 /* Of one repository and one (system identifier, major). It remembers what was read of segments (a
  * few hundred bytes each), so that a second search is cheap; for one thread at a time. */

@@ -121,9 +121,11 @@ static void find_stretches(struct wal_map *m)
             m->firsts = room_for(m->firsts, m->n_stretches, sizeof *m->firsts);
             m->firsts[m->n_stretches] = i;
             last = &m->stretches[m->n_stretches++];
-            *last = (struct wal_stretch){.timeline = s->timeline, .first_segno = s->segno};
+            *last = (struct wal_stretch){
+                .timeline = s->timeline, .first_segno = s->segno, .first_us = s->modified_us};
         }
         last->last_segno = s->segno;
+        last->last_us = s->modified_us;
         last->stored_bytes += s->stored_bytes;
     }
 }

@@ -6,15 +6,18 @@ set -eu
 packages=(
     # building
     gcc libc6-dev make pkgconf
-    libcurl4-openssl-dev libexpat1-dev libjansson-dev libpq-dev libsqlite3-dev libssl-dev libxxhash-dev libyaml-dev libzstd-dev
+    libcurl4-openssl-dev libexpat1-dev libjansson-dev libmicrohttpd-dev libpq-dev libsqlite3-dev libssl-dev
+    libxxhash-dev libyaml-dev libzstd-dev
     uthash-dev
     # at run time pgbr loads these by itself
-    libcurl4 libexpat1 libpq5 libsqlite3-0
+    libcurl4 libexpat1 libmicrohttpd12 libpq5 libsqlite3-0
     # testing: a server, the judges (pg_amcheck, pg_verifybackup, pg_checksums), the test runner
     postgresql postgresql-15 postgresql-contrib postgresql-client-15 postgresql-common
     libaws-signature4-perl libcmocka-dev openssl perl procps python3 time util-linux xxd
     # testing: an S3 server (70 MB to fetch, a quarter of a minute to install)
     ceph-mon ceph-osd radosgw
+    # testing: a browser, for the status page (100 MB to fetch)
+    chromium-headless-shell
     # sanitizers, fuzzers, lint
     clang clang-14 clang-format clang-tidy libclang-rt-14-dev llvm-14
     cppcheck mandoc shellcheck

@@ -47,7 +47,8 @@
 #                [--cluster 'KEY: VALUE']... [--top 'KEY: VALUE']... CLUSTER...
 #                                             $config with repository "local" in $work/repo, with
 #                                             the keys of --local; --repo adds more repositories,
-#                                             --cluster keys to each cluster
+#                                             --cluster keys to each cluster; without an "http:"
+#                                             in --top, a scheduler serves nothing
 #   archive_on NAME [COMMAND]                 archive_mode and archive_command, server restarted
 #   archive_command NAME                      prints what archive_on sets
 #   wait_for SECONDS COMMAND...               until it succeeds; the test ends if it does not
@@ -384,6 +385,7 @@ write_config() {
     {
         echo "state_dir: $work/state"
         [ ${#tops[@]} -eq 0 ] || printf '%s\n' "${tops[@]}"
+        [[ " ${tops[*]-}" == *' http:'* ]] || echo 'http: {listen: "off"}' # tests run side by side
         echo "repos:"
         echo "  local:"
         echo "    path: $work/repo"
