@@ -65,6 +65,6 @@ void app_archive_command(const struct app *app, const char *cluster, struct buf 
 extern const struct command command_init, command_check, command_backup, command_restore,
     command_list, command_info, command_verify, command_expire, command_hold, command_unhold,
     command_archive_push, command_archive_get, command_catalog, command_key, command_scheduler,
-    command_windows, command_notify, command_metrics;
+    command_windows, command_notify, command_metrics, command_drill;
 
 #endif

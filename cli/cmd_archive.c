@@ -62,25 +62,36 @@ static int get_failure_status(int usual, int argc, char **argv)
     return wal_get_failure_status(argc > 1 ? argv[argc - 1] : "");
 }
 
+struct get_wanted {
+    const char *repo;
+    enum wal_get_for use;
+};
+
 static int on_option(void *ctx, int code, const char *value, struct err *err)
 {
-    (void)code, (void)err;
-    *(const char **)ctx = value;
+    struct get_wanted *w = ctx;
+
+    (void)err;
+    if (code == 'r')
+        w->repo = value;
+    else
+        w->use = WAL_GET_FOR_SANDBOX;
     return 0;
 }
 
 static int get(struct app *app, int argc, char **argv, struct err *err)
 {
     const struct cluster_config *cluster;
-    const char *repo = NULL, *file, *dest;
+    struct get_wanted wanted = {0};
+    const char *file, *dest;
     struct arguments args;
 
-    TRY(app_arguments(app, argc, argv, &args, on_option, &repo, err));
+    TRY(app_arguments(app, argc, argv, &args, on_option, &wanted, err));
     TRY(app_cluster(app, args.n == 3 ? args.words[0] : NULL, &cluster, err));
     file = args.words[args.n - 2];
     dest = args.words[args.n - 1];
     mem_exit_status(wal_get_failure_status(dest));
-    app->status = wal_get(app->config, cluster, repo, file, dest, err);
+    app->status = wal_get(app->config, cluster, wanted.repo, wanted.use, file, dest, err);
     if (app->status == WAL_GET_ABSENT && err->code == ERR_NOT_FOUND)
         log_debug(
             "%s",
@@ -92,6 +103,7 @@ static int get(struct app *app, int argc, char **argv, struct err *err)
 
 static const struct option_row get_options[] = {
     {'r', "repo", "NAME", "ask this repository only; otherwise all, the default one first"},
+    {'s', "sandbox", NULL, "refuse WAL that would write outside of the data directory"},
     {0},
 };
 const struct command command_archive_get = {

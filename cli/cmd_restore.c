@@ -3,11 +3,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/clock.h"
 #include "base/mem.h"
 #include "cli/app.h"
 #include "cli/run_record.h"
 #include "cli/show.h"
+#include "cli/target_options.h"
 #include "restore/restore.h"
 
 enum { MOVES_MAX = 1000 };
@@ -17,35 +17,6 @@ struct wanted {
     struct tablespace_move *moves;
     bool json;
 };
-
-static int set_kind(struct wanted *w, enum target_kind kind, struct err *err)
-{
-    if (w->q.target.kind != TARGET_LATEST)
-        return err_set(err, ERR_USAGE,
-                       "only one of --target-time, --target-lsn, --target-xid, --target-name and "
-                       "--target can be given");
-    w->q.target.kind = kind;
-    return 0;
-}
-
-static int set_name(struct wanted *w, const char *name, struct err *err)
-{
-    TRY(set_kind(w, TARGET_NAME, err));
-    if (strlen(name) >= sizeof w->q.target.name || name[0] == '\0')
-        return err_set(err, ERR_USAGE, "a restore point's name has 1 to 63 bytes");
-    memcpy(w->q.target.name, name, strlen(name) + 1);
-    return 0;
-}
-
-static int set_plain_target(struct wanted *w, const char *value, struct err *err)
-{
-    if (strcmp(value, "latest") == 0)
-        return 0;
-    if (strcmp(value, "immediate") == 0)
-        return set_kind(w, TARGET_IMMEDIATE, err);
-    return err_set(err, ERR_USAGE, "--target is \"immediate\" or \"latest\", not \"%.100s\"",
-                   value);
-}
 
 static int add_move(struct wanted *w, const char *value, struct err *err)
 {
@@ -96,30 +67,6 @@ static int set_archive(struct wanted *w, const char *value, struct err *err)
     return 0;
 }
 
-static int set_target(struct wanted *w, int code, const char *value, struct err *err)
-{
-    switch (code) {
-    case 't':
-        TRY(set_kind(w, TARGET_TIME, err));
-        return clock_parse(value, NULL, &w->q.target.time_us, err);
-    case 'l':
-        TRY(set_kind(w, TARGET_LSN, err));
-        return target_parse_lsn(value, &w->q.target, err);
-    case 'x':
-        TRY(set_kind(w, TARGET_XID, err));
-        return target_parse_xid(value, &w->q.target, err);
-    case 'n':
-        return set_name(w, value, err);
-    case 'T':
-        return set_plain_target(w, value, err);
-    case 'e':
-        w->q.target.exclusive = true;
-        return 0;
-    default: /* 'L' */
-        return target_parse_timeline(value, &w->q.target, err);
-    }
-}
-
 static int on_option(void *ctx, int code, const char *value, struct err *err)
 {
     struct wanted *w = ctx;
@@ -159,7 +106,7 @@ static int on_option(void *ctx, int code, const char *value, struct err *err)
     case 'w':
         return parse_count(value, "--workers", THREADS_MAX, &w->q.workers, err);
     default:
-        return set_target(w, code, value, err);
+        return target_option(&w->q.target, code, value, err);
     }
 }
 
@@ -168,18 +115,6 @@ static void wanted_free(struct wanted *w)
     for (size_t i = 0; i < w->q.n_moves; i++)
         mem_free(&w->moves[i].from);
     free(w->moves);
-}
-
-/* What single options cannot tell. */
-static int check_wanted(const struct wanted *w, struct err *err)
-{
-    enum target_kind kind = w->q.target.kind;
-
-    if (w->q.target.exclusive && kind != TARGET_TIME && kind != TARGET_LSN && kind != TARGET_XID)
-        return err_set(err, ERR_USAGE,
-                       "--exclusive means \"just before\" a --target-time, --target-lsn or "
-                       "--target-xid; there is none");
-    return 0;
 }
 
 static int carry_out(struct app *app, struct wanted *w, struct restore_plan *plan, struct err *err)
@@ -224,7 +159,7 @@ static int run(struct app *app, int argc, char **argv, struct err *err)
     struct arguments args;
 
     TRY(app_arguments(app, argc, argv, &args, on_option, &w, err));
-    TRY(check_wanted(&w, err));
+    TRY(target_options_check(&w.q.target, err));
     TRY(app_cluster(app, args.n == 1 ? args.words[0] : NULL, &w.q.cluster, err));
     TRY(app_catch_signals(app, err));
     w.q.config = app->config;
@@ -234,14 +169,9 @@ static int run(struct app *app, int argc, char **argv, struct err *err)
 }
 
 static const struct option_row options[] = {
-    {'t', "target-time", "TIME", "the state at this time: '2026-11-22 14:05', '... 14:05:30+01'"},
-    {'l', "target-lsn", "LSN", "the state at this position in the WAL"},
-    {'x', "target-xid", "XID", "the state when this transaction had ended"},
-    {'n', "target-name", "NAME", "a restore point made by pg_create_restore_point()"},
+    TARGET_OPTIONS,
     {'T', "target", "immediate|latest",
      "the end of the backup, or of all WAL; latest where nothing else is said"},
-    {'e', "exclusive", NULL, "stop just before the target instead of just behind it"},
-    {'L', "target-timeline", "latest|current|N", "the timeline to follow"},
     {'a', "target-action", "pause|promote|shutdown", "what PostgreSQL does at the target"},
     {'s', "set", "LABEL", "start from this backup instead of the newest that fits"},
     {'r', "repo", "NAME", "from this repository; otherwise the default one, then the others"},

@@ -20,7 +20,7 @@ static const struct command *const commands[] = {
     &command_list,    &command_info,    &command_verify,       &command_expire,
     &command_hold,    &command_unhold,  &command_archive_push, &command_archive_get,
     &command_windows, &command_catalog, &command_key,          &command_scheduler,
-    &command_notify,  &command_metrics,
+    &command_notify,  &command_metrics, &command_drill,
 };
 
 static const struct command *find(const char *name)

@@ -26,6 +26,7 @@ static const struct field cluster_fields[] = {
     {"repos", FIELD_ELSEWHERE, 0, 0, 0, NULL, NULL},
     {"repo", FIELD_ELSEWHERE, 0, 0, 0, NULL, NULL},
     {"watch", FIELD_ELSEWHERE, 0, 0, 0, NULL, NULL},
+    {"drill", FIELD_ELSEWHERE, 0, 0, 0, NULL, NULL},
     {"compress_level", FIELD_INT, AT(compress_level), -50, 22, NULL, NULL},
     {"workers", FIELD_UNSIGNED, AT(workers), 1, 64, NULL, NULL},
     {"rate_limit", FIELD_SIZE, AT(rate_limit), 0, INT64_MAX, NULL, NULL},
@@ -78,6 +79,7 @@ struct cluster_config *cluster_add(struct config *c, const char *name, const str
         .watch = c->watch,
         .place = place_of(at),
     };
+    drill_config_init(&cluster->drill);
     return cluster;
 }
 
@@ -164,6 +166,8 @@ static int cluster_read(struct config *c, const struct node_entry *e, struct err
                          "cluster \"%s\" has both \"port\" and \"connection\": the port belongs "
                          "into the connection",
                          cluster->name);
+    if (node_get(map, "drill") != NULL)
+        TRY(drill_read(c, node_get(map, "drill"), cluster->name, &cluster->drill, err));
     return read_repos(c, cluster, map, err);
 }
 
@@ -305,5 +309,6 @@ void cluster_config_free(struct cluster_config *c)
     for (size_t i = 0; i < c->n_members; i++)
         free_member(&c->members[i]);
     free(c->members);
+    drill_config_free(&c->drill);
     *c = (struct cluster_config){0};
 }

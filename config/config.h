@@ -121,6 +121,24 @@ struct watch_config {
     int64_t disk_notice_ms;    /* before pg_wal is full, and it is not a warning any more: 1 d */
 };
 
+/* What a rehearsal of a restore does, see restore/drill.h. */
+enum config_drill_target { CONFIG_DRILL_LATEST, CONFIG_DRILL_RANDOM };
+enum config_amcheck { CONFIG_AMCHECK_OFF, CONFIG_AMCHECK_ON, CONFIG_AMCHECK_HEAP };
+struct drill_check { /* an SQL statement with one value as its answer, and which */
+    char *name, *database, *sql;
+    char *expect, *expect_min, *expect_max; /* NULL: not asked for; the latter two are numbers */
+};
+struct drill_config {
+    char *dir;                       /* sandboxes; NULL: <state_dir>/drill */
+    char *pg_bin;                    /* folder of PostgreSQL's programs; NULL: looked for */
+    char *user;                      /* a role of the cluster; NULL: "postgres" is tried */
+    enum config_drill_target target; /* latest */
+    enum config_amcheck amcheck;     /* on */
+    int64_t time_limit_ms;           /* of all of it: a day */
+    struct drill_check *checks;
+    size_t n_checks;
+};
+
 struct cluster_config {
     char *name;
     char *instance; /* which server this host is: "pg-test-1"; NULL: unknown */
@@ -149,6 +167,7 @@ struct cluster_config {
     struct watch_config watch;
     struct cluster_member *members; /* from an inventory */
     size_t n_members;
+    struct drill_config drill;
     struct config_place place;
 };
 

@@ -27,6 +27,12 @@ extern const struct watch_config watch_defaults;
 int watch_read(struct config *c, const struct node *map, const char *where,
                struct watch_config *out, struct err *err) MUST_CHECK;
 
+/* "drill" of a cluster. */
+int drill_read(struct config *c, const struct node *map, const char *cluster,
+               struct drill_config *out, struct err *err) MUST_CHECK;
+void drill_config_init(struct drill_config *d);
+void drill_config_free(struct drill_config *d);
+
 /* "jobs": after the clusters. */
 int jobs_read(struct config *c, const struct node *map, struct err *err) MUST_CHECK;
 void job_config_free(struct job_config *job);

@@ -179,6 +179,18 @@ static char *main_file(const char *data_dir, const char *options)
     return buf_steal(&value);
 }
 
+int setting_in_files(const char *conf, const char *auto_conf, const char *name, struct buf *value,
+                     bool *set, struct err *err)
+{
+    struct search s = {name, value, false};
+
+    buf_clear(value);
+    TRY(read_conf(&s, conf, true, 0, err));
+    TRY(read_conf(&s, auto_conf, false, 0, err));
+    *set = s.set;
+    return 0;
+}
+
 int setting_find(const char *data_dir, const char *name, struct buf *value, bool *set,
                  struct err *err)
 {

@@ -6,6 +6,7 @@
 #define PGBR_RESTORE_JOB_H
 
 #include "config/open.h"
+#include "repo/lease.h"
 #include "restore/layout.h"
 #include "restore/oldwal.h"
 #include "restore/recovery.h"
@@ -18,9 +19,11 @@ struct restore_job {
     struct manifest *manifest;
     struct site site;
     struct layout layout;
-    char *config_path; /* absolute */
-    char *conf_path;   /* the postgresql.conf that will hold; absolute */
-    uint32_t timeline; /* for recovery_target_timeline; 0: latest */
+    char *config_path;   /* absolute */
+    char *conf_path;     /* the postgresql.conf that will hold; absolute */
+    struct lease *lease; /* of a sandbox, while it lives */
+    struct stop lost;    /* set when the lease is */
+    uint32_t timeline;   /* for recovery_target_timeline; 0: latest */
 };
 void restore_job_free(struct restore_job **job);
 

@@ -88,6 +88,7 @@ static int plan_tablespaces(struct layout *l, const struct restore_request *q,
 {
     for (uint32_t i = 0; i < info->n_tablespaces; i++) {
         const struct tablespace_info *t = &info->tablespaces[i];
+        AUTO(mem_free) char *own = NULL;
         const struct tablespace_move *move;
         const char *to;
         struct root *root;
@@ -95,11 +96,13 @@ static int plan_tablespaces(struct layout *l, const struct restore_request *q,
         if (t->location == NULL || t->location[0] == '\0')
             continue; /* in place: an ordinary directory of the data directory */
         move = find_move(q, t, info);
-        if (move == NULL && l->side_copy) {
+        if (q->sandbox != NULL)
+            own = xasprintf("%s/tablespace-%u", q->sandbox, t->oid);
+        if (move == NULL && own == NULL && l->side_copy) {
             buf_addf(lost, " --tablespace-map %u=DIR (was in \"%s\")", t->oid, t->location);
             continue;
         }
-        to = move != NULL ? move->to : t->location;
+        to = move != NULL ? move->to : own != NULL ? own : t->location;
         TRY(check_move(l, t, to, err));
         root = add_root(l, tidy_path(to));
         root->oid = t->oid;
@@ -156,7 +159,7 @@ int layout_plan(struct layout *l, const struct restore_request *q, const char *d
     if (original == NULL)
         original = q->cluster->data;
     l->original_dir = original == NULL ? NULL : xstrdup(original);
-    l->side_copy = original != NULL && !same_dir(original, data_dir);
+    l->side_copy = q->sandbox != NULL || (original != NULL && !same_dir(original, data_dir));
     add_root(l, tidy_path(data_dir));
     add_root(l, wal_dir != NULL ? tidy_path(wal_dir)
                                 : xasprintf("%s/pg_wal", l->roots[ROOT_DATA].dir));

@@ -47,6 +47,8 @@ int recovery_command(struct buf *out, const struct recovery_terms *t, struct err
     buf_adds(out, " archive-get");
     if (q->repo != NULL)
         buf_addf(out, " --repo %s", q->repo);
+    if (q->sandbox != NULL)
+        buf_adds(out, " --sandbox");
     buf_addf(out, " %s \"%%f\" \"%%p\"", q->cluster->name);
     return 0;
 }

@@ -18,8 +18,8 @@
 #include "base/hash.h"
 #include "base/log.h"
 #include "base/mem.h"
-#include "repo/names.h"
 #include "repo/lease.h"
+#include "repo/names.h"
 #include "restore/fetch.h"
 #include "restore/job.h"
 #include "wal/pin.h"
@@ -27,9 +27,12 @@
 void restore_job_free(struct restore_job **job)
 {
     struct restore_job *j = TAKE(*job);
+    struct err ignored = {0};
 
     if (j == NULL)
         return;
+    if (j->lease != NULL && lease_release(&j->lease, &ignored) != 0)
+        log_debug("the lease of this restore could not be released: %s", ignored.msg);
     layout_free(&j->layout);
     site_free(&j->site);
     manifest_close(&j->manifest);
@@ -310,8 +313,9 @@ static int still_there(const struct restore_plan *plan, struct err *err)
     return -1;
 }
 
-/* A lease that is left to age keeps the backup and its WAL for the recovery that follows. */
-static void leave_pinned(const struct restore_request *q, const struct restore_plan *plan,
+/* A lease that is left to age keeps the backup and its WAL for the recovery that follows; that of a
+ * sandbox is renewed until the recovery is over. */
+static void leave_pinned(const struct restore_request *q, struct restore_plan *plan,
                          struct lease **lease, const char *set)
 {
     struct pin note = {
@@ -321,6 +325,10 @@ static void leave_pinned(const struct restore_request *q, const struct restore_p
 
     if (*lease == NULL)
         return;
+    if (q->sandbox != NULL) {
+        plan->job->lease = TAKE(*lease);
+        return;
+    }
     lease_drop(lease);
     snprintf(note.repo, sizeof note.repo, "%s", repo_name(plan->job->repo));
     snprintf(note.set, sizeof note.set, "%s", set);
@@ -485,7 +493,6 @@ static void log_notes(const struct buf *notes, size_t from)
 int restore_run(const struct restore_request *q, struct restore_plan *plan, struct err *err)
 {
     struct lease *lease = NULL;
-    struct stop lost = {0};
     struct err ignored = {0};
     char set[LABEL_SIZE + 1] = "";
     size_t told = plan->notes.len;
@@ -497,7 +504,7 @@ int restore_run(const struct restore_request *q, struct restore_plan *plan, stru
         atomic_store(&q->progress->files_total, plan->files);
     }
     crash_point("restore-planned");
-    pin(plan, &lease, set, &lost);
+    pin(plan, &lease, set, &plan->job->lost);
     result = still_there(plan, err) == 0 ? restore(q, plan, err) : -1;
     if (q->progress != NULL)
         progress_end(q->progress);

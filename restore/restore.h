@@ -34,6 +34,10 @@ struct restore_request {
     enum restore_action action;
     bool standby, delta, force, plan_only;
     enum restore_archive archive;
+    /* A rehearsal: absolute. Tablespaces without a move go below it, recovery refuses WAL that
+     * would write outside of the data directory, and the backup is kept from being expired until
+     * the plan is freed, no longer. NULL: a restore that stays. */
+    const char *sandbox;
     const struct tablespace_move *moves;
     size_t n_moves;
     unsigned workers;

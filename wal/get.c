@@ -15,6 +15,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "wal/ask.h"
+#include "wal/guard.h"
 #include "wal/left.h"
 #include "wal/local.h"
 #include "wal/pin.h"
@@ -97,6 +98,7 @@ struct call {
     const struct config *c;
     const struct cluster_config *cluster;
     const char *repo, *file;
+    enum wal_get_for use;
     struct wal_file f;
     struct wal_identity id;
     char *standby;  /* data directory, if it is one */
@@ -157,6 +159,20 @@ static int withhold(struct call *k, struct err *err)
             newest, k->f.tli, lsn_format(left, at));
     log_info("%s", err->msg);
     return -1;
+}
+
+/* ---- what a rehearsal must not get ---- */
+
+static int guard(const struct call *k, struct err *err)
+{
+    AUTO(buf_free) struct buf bytes = BUF_INIT;
+
+    if (k->use != WAL_GET_FOR_SANDBOX || k->f.kind != WAL_SEGMENT)
+        return 0;
+    TRY(fs_read_file(AT_FDCWD, k->d.temporary, WAL_SEGSZ_MAX, &bytes, err));
+    if (wal_guard(bytes.p, bytes.len, err) != 0)
+        return err_context(err, "\"%s\"", k->file);
+    return 0;
 }
 
 /* ---- working ahead ---- */
@@ -220,10 +236,13 @@ static int deliver(struct call *k, const char *dest, struct err *err)
     struct stat st = {0};
 
     TRY(delivery_begin(&k->d, dest, err));
-    if (take_fetched(k))
+    if (take_fetched(k)) {
+        TRY(guard(k, err));
         return delivery_commit(&k->d, err);
+    }
     TRY(fetch(k, err));
     TRY(withhold(k, err));
+    TRY(guard(k, err));
     if (fstat(k->d.fd, &st) != 0)
         return err_sys(err, "\"%s\"", k->d.temporary);
     TRY(delivery_commit(&k->d, err));
@@ -232,10 +251,11 @@ static int deliver(struct call *k, const char *dest, struct err *err)
 }
 
 int wal_get(const struct config *c, const struct cluster_config *cluster, const char *repo,
-            const char *file, const char *dest, struct err *err)
+            enum wal_get_for use, const char *file, const char *dest, struct err *err)
 {
     AUTO(call_end)
-    struct call k = {.c = c, .cluster = cluster, .repo = repo, .file = file, .d = {.fd = -1}};
+    struct call k = {
+        .c = c, .cluster = cluster, .repo = repo, .use = use, .file = file, .d = {.fd = -1}};
 
     if (wal_file_parse(file, &k.f) != 0) {
         err_set(err, ERR_USAGE, "\"%s\" is not the name of a WAL file", file);

@@ -1,0 +1,95 @@
+/*
+ * guard.c - see guard.h.
+ *
+ * A record may lie in two segments, and each is looked at for itself. What shows which kind of
+ * record it is stands in its header, of which eight or sixteen bytes may be in the first segment;
+ * so the beginning of a segment is looked at as what may follow those, too. (commands/tablespace.h:
+ * xl_tblspc_create_rec, an OID and a path.)
+ */
+#include "wal/guard.h"
+
+#include "base/buf.h"
+#include "postgres/lsn.h"
+#include "postgres/wal_reader.h"
+#include "postgres/wal_record.h"
+
+enum {
+    RM_TABLESPACE = 5,
+    TABLESPACE_CREATE = 0x00,
+    AT_INFO = 16, /* in a record: xl_info, xl_rmid, then (behind the CRC) one block of main data */
+    AT_RMID = 17,
+    AT_DATA = 24,
+    DATA_SHORT = 255, /* XLR_BLOCK_ID_DATA_SHORT, LONG */
+    DATA_LONG = 254,
+    OID_SIZE = 4,
+};
+
+static int refuse(uint64_t lsn, const char *path, size_t len, struct err *err)
+{
+    char at[LSN_TEXT];
+
+    return err_set(err, ERR_UNSUPPORTED,
+                   "the WAL creates a tablespace in \"%.*s\" (at %s), which a rehearsal must not "
+                   "touch; rehearse from a backup that was taken after that",
+                   (int)len, path, lsn_format(lsn, at));
+}
+
+/* bytes: a record without its first `gone` ones, as far as it is here. */
+static int look(const uint8_t *bytes, size_t len, size_t gone, uint64_t lsn, struct err *err)
+{
+    size_t data, end;
+
+    if (len + gone <= AT_DATA + 2 || bytes[AT_RMID - gone] != RM_TABLESPACE ||
+        (bytes[AT_INFO - gone] & WAL_INFO_OPCODE) != TABLESPACE_CREATE)
+        return 0;
+    data = AT_DATA - gone + (bytes[AT_DATA - gone] == DATA_SHORT ? 2 : 5) + OID_SIZE;
+    if (bytes[AT_DATA - gone] != DATA_SHORT && bytes[AT_DATA - gone] != DATA_LONG)
+        return 0;
+    if (data >= len)
+        return gone != 0 ? 0 : refuse(lsn, "?", 1, err); /* the path is in the next segment */
+    if (bytes[data] != '/')
+        return 0; /* in place: below the data directory */
+    end = data;
+    while (end < len && bytes[end] != '\0')
+        end++;
+    return refuse(lsn, (const char *)bytes + data, end - data, err);
+}
+
+/* The record that began in the segment before. */
+static int look_at_head(const struct wal_walk *w, struct err *err)
+{
+    const uint8_t *bytes = (const uint8_t *)w->head.p;
+    uint64_t lsn = w->segment.start;
+
+    if (w->head_len == 0 || bytes == NULL)
+        return 0;
+    TRY(look(bytes, w->head.len, 8, lsn, err));
+    return look(bytes, w->head.len, 16, lsn, err);
+}
+
+static int walk(struct wal_walk *w, struct err *err)
+{
+    struct wal_record rec;
+    enum wal_step step;
+
+    while ((step = wal_walk_next(w, &rec)) == WAL_RECORD)
+        TRY(look(rec.bytes, rec.total_len, 0, rec.lsn, err));
+    TRY(look_at_head(w, err));
+    if (step != WAL_MORE || w->part_total == 0 || w->part.len <= AT_RMID)
+        return 0;
+    if ((uint8_t)w->part.p[AT_RMID] != RM_TABLESPACE ||
+        ((uint8_t)w->part.p[AT_INFO] & WAL_INFO_OPCODE) != TABLESPACE_CREATE)
+        return 0;
+    if (w->part.len > AT_DATA + 2)
+        return look((const uint8_t *)w->part.p, w->part.len, 0, w->part_lsn, err);
+    return refuse(w->part_lsn, "?", 1, err);
+}
+
+int wal_guard(const void *segment, size_t len, struct err *err)
+{
+    AUTO(wal_walk_free) struct wal_walk w;
+    struct err ignored = {0};
+
+    wal_walk_init(&w);
+    return wal_walk_feed(&w, segment, len, WAL_ANY, &ignored) == 0 ? walk(&w, err) : 0;
+}
