@@ -15,6 +15,7 @@ struct search {
     const char *name;
     struct buf *value;
     bool set;
+    const char *copies; /* directory with copies of absolute includes; or NULL */
 };
 
 static void found(struct search *s, const char *value)
@@ -30,10 +31,15 @@ static int read_conf(struct search *s, const char *path, bool must_exist, int de
                      struct err *err);
 
 /* A name in a configuration file is relative to that file. */
-static char *beside(const char *path, const char *name)
+static char *beside(const struct search *s, const char *path, const char *name)
 {
     const char *slash = strrchr(path, '/');
+    AUTO(mem_free) char *copy = NULL;
 
+    if (s->copies != NULL && name[0] == '/')
+        copy = xasprintf("%s%s", s->copies, name);
+    if (copy != NULL && fs_exists(AT_FDCWD, copy))
+        return TAKE(copy);
     if (name[0] == '/' || slash == NULL)
         return xstrdup(name);
     return xasprintf("%.*s/%s", (int)(slash - path), path, name);
@@ -79,7 +85,7 @@ static int read_line(struct search *s, const char *path, const char *name, const
         found(s, value);
     if (strncmp(name, "include", strlen("include")) != 0)
         return 0;
-    other = beside(path, value);
+    other = beside(s, path, value);
     if (strcmp(name, "include_dir") == 0)
         return read_conf_dir(s, other, depth + 1, err);
     if (strcmp(name, "include") == 0 || strcmp(name, "include_if_exists") == 0)
@@ -169,7 +175,7 @@ static void read_options(struct search *s, const char *options)
 static char *main_file(const char *data_dir, const char *options)
 {
     AUTO(buf_free) struct buf value = BUF_INIT;
-    struct search s = {"config_file", &value, false};
+    struct search s = {"config_file", &value, false, NULL};
 
     read_options(&s, options);
     if (value.len == 0)
@@ -179,10 +185,10 @@ static char *main_file(const char *data_dir, const char *options)
     return buf_steal(&value);
 }
 
-int setting_in_files(const char *conf, const char *auto_conf, const char *name, struct buf *value,
-                     bool *set, struct err *err)
+int setting_in_files(const char *conf, const char *auto_conf, const char *copies, const char *name,
+                     struct buf *value, bool *set, struct err *err)
 {
-    struct search s = {name, value, false};
+    struct search s = {name, value, false, copies};
 
     buf_clear(value);
     TRY(read_conf(&s, conf, true, 0, err));
@@ -198,7 +204,7 @@ int setting_find(const char *data_dir, const char *name, struct buf *value, bool
     AUTO(mem_free) char *opts = xasprintf("%s/postmaster.opts", data_dir);
     AUTO(mem_free) char *auto_conf = xasprintf("%s/postgresql.auto.conf", data_dir);
     AUTO(mem_free) char *conf = NULL;
-    struct search s = {name, value, false};
+    struct search s = {name, value, false, NULL};
 
     buf_clear(value);
     if (fs_read_file(AT_FDCWD, opts, FILE_MAX, &options, err) != 0) {

@@ -18,8 +18,9 @@
  * is not there) is an error, since the setting may be in it. */
 int setting_find(const char *data_dir, const char *name, struct buf *value, bool *set,
                  struct err *err) MUST_CHECK;
-/* The same of two files: conf with what it includes, then auto_conf, which need not exist. */
-int setting_in_files(const char *conf, const char *auto_conf, const char *name, struct buf *value,
-                     bool *set, struct err *err) MUST_CHECK;
+/* The same of two files: conf with what it includes, then auto_conf, which need not exist. copies:
+ * where includes with absolute paths are looked for first ("<copies>/etc/..."); or NULL. */
+int setting_in_files(const char *conf, const char *auto_conf, const char *copies, const char *name,
+                     struct buf *value, bool *set, struct err *err) MUST_CHECK;
 
 #endif

@@ -33,7 +33,7 @@ static const char *const recovery[] = {
 struct reading {
     struct drill_conf *c;
     const char *conf;
-    char *auto_conf;
+    const char *auto_conf, *copies;
 };
 
 /* The value, or false. What cannot be read is no reason not to rehearse: it is told. */
@@ -42,7 +42,7 @@ static bool find(struct reading *r, const char *name, struct buf *value)
     struct err why = {0};
     bool set = false;
 
-    if (setting_in_files(r->conf, r->auto_conf, name, value, &set, &why) == 0)
+    if (setting_in_files(r->conf, r->auto_conf, r->copies, name, value, &set, &why) == 0)
         return set;
     if (r->c->notes.len == 0)
         buf_addf(&r->c->notes,
@@ -91,7 +91,8 @@ int drill_conf_read(struct drill_conf *c, const struct restore_plan *plan, struc
     AUTO(fd_close) int dir = open(plan->data_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     AUTO(mem_free) char *auto_conf = xasprintf("%s/postgresql.auto.conf", plan->data_dir);
     const char *zone = backup_info_get(manifest_info(plan->job->manifest), "TimeZone");
-    struct reading r = {c, plan->job->conf_path, auto_conf};
+    struct reading r = {c, plan->job->conf_path, auto_conf,
+                        plan->job->layout.roots[ROOT_CONFIG].dir};
 
     if (dir < 0)
         return err_sys(err, "cannot open \"%s\"", plan->data_dir);
