@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "cli/app.h"
+#include "postgres/lsn.h"
 #include "wal/get.h"
 #include "wal/push.h"
 
@@ -64,18 +65,17 @@ static int get_failure_status(int usual, int argc, char **argv)
 
 struct get_wanted {
     const char *repo;
-    enum wal_get_for use;
+    uint64_t sandbox;
 };
 
 static int on_option(void *ctx, int code, const char *value, struct err *err)
 {
     struct get_wanted *w = ctx;
 
-    (void)err;
     if (code == 'r')
         w->repo = value;
-    else
-        w->use = WAL_GET_FOR_SANDBOX;
+    else if (lsn_parse(value, &w->sandbox) != 0 || w->sandbox == 0)
+        return err_set(err, ERR_USAGE, "--sandbox \"%.100s\" is no position in the WAL", value);
     return 0;
 }
 
@@ -91,7 +91,7 @@ static int get(struct app *app, int argc, char **argv, struct err *err)
     file = args.words[args.n - 2];
     dest = args.words[args.n - 1];
     mem_exit_status(wal_get_failure_status(dest));
-    app->status = wal_get(app->config, cluster, wanted.repo, wanted.use, file, dest, err);
+    app->status = wal_get(app->config, cluster, wanted.repo, wanted.sandbox, file, dest, err);
     if (app->status == WAL_GET_ABSENT && err->code == ERR_NOT_FOUND)
         log_debug(
             "%s",
@@ -103,7 +103,9 @@ static int get(struct app *app, int argc, char **argv, struct err *err)
 
 static const struct option_row get_options[] = {
     {'r', "repo", "NAME", "ask this repository only; otherwise all, the default one first"},
-    {'s', "sandbox", NULL, "refuse WAL that would write outside of the data directory"},
+    {'s', "sandbox", "LSN",
+     "for a rehearsal that replays up to there: refuse WAL that would write outside of the data "
+     "directory"},
     {0},
 };
 const struct command command_archive_get = {

@@ -14,10 +14,16 @@
 #include "postgres/wal_reader.h"
 #include "restore/drill_form.h"
 
+/* Whoever holds a lock here for longer than a moment is a prepared transaction, which nobody ends.
+ */
 int drill_connect(struct drill *d, const char *database, struct pg **pg, struct err *err)
 {
-    TRY(server_connect(&d->server, database, d->plan.backup.system_id, pg, err));
-    pg_set_stop(*pg, d->q->stop);
+    AUTO(pg_close) struct pg *made = NULL;
+
+    TRY(server_connect(&d->server, database, d->plan.backup.system_id, &made, err));
+    pg_set_stop(made, d->q->stop);
+    TRY(pg_query(made, "SET lock_timeout = '5s'", PG_NONE, 0, NULL, err));
+    *pg = TAKE(made);
     return 0;
 }
 
@@ -250,7 +256,10 @@ static int run_check(struct drill *d, const struct drill_check *check, struct er
         TRY(stop_check(d->q->stop, err));
         f = drill_find(d, DRILL_BAD, name, clock_monotonic_us() - began);
         drill_compare(f, buf_text(&expected), NULL);
-        drill_say(f, "%s", err->msg);
+        drill_say(f, "%s%s", err->msg,
+                  err->code == ERR_BUSY ? " (locks that outlive recovery are those of prepared "
+                                          "transactions: see pg_prepared_xacts)"
+                                        : "");
         return 0;
     }
     null = pg_is_null(rows, 0, 0);

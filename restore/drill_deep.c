@@ -31,7 +31,7 @@ struct structure {
     const char *database;
     char *schema; /* of the extension there, quoted */
     bool heap;    /* it can check tables */
-    uint64_t databases, tables, indexes, bad;
+    uint64_t databases, tables, indexes, bad, locked;
 };
 
 static void tell_bad(struct structure *s, const char *what, const char *relation, const char *why)
@@ -41,6 +41,17 @@ static void tell_bad(struct structure *s, const char *what, const char *relation
 
     if (s->bad++ < TOLD_MAX)
         drill_say(drill_find(s->d, DRILL_BAD, name, 0), "%s", why);
+}
+
+/* A relation that could not be checked. */
+static int could_not(struct structure *s, const char *what, const char *name, struct err *err)
+{
+    TRY(stop_check(s->d->q->stop, err));
+    if (err->code == ERR_BUSY)
+        s->locked++;
+    else
+        tell_bad(s, what, name, err->msg);
+    return 0;
 }
 
 static int check_table(struct structure *s, const char *oid, const char *name, struct err *err)
@@ -54,10 +65,9 @@ static int check_table(struct structure *s, const char *oid, const char *name, s
     AUTO(mem_free) char *text = NULL;
 
     s->tables++;
-    if (pg_query_row(s->pg, sql, PG_PARAMS(oid), 2, &rows, err) != 0) {
-        TRY(stop_check(s->d->q->stop, err));
-        tell_bad(s, "table", name, err->msg);
-    } else if (strcmp(pg_text(rows, 0, 0), "0") != 0) {
+    if (pg_query_row(s->pg, sql, PG_PARAMS(oid), 2, &rows, err) != 0)
+        return could_not(s, "table", name, err);
+    if (strcmp(pg_text(rows, 0, 0), "0") != 0) {
         text = xasprintf("%s faults, one of them: %s", pg_text(rows, 0, 0), pg_text(rows, 0, 1));
         tell_bad(s, "table", name, text);
     }
@@ -73,9 +83,7 @@ static int check_index(struct structure *s, const char *oid, const char *name, s
     s->indexes++;
     if (pg_query(s->pg, sql, PG_PARAMS(oid, heap), 1, NULL, err) == 0)
         return 0;
-    TRY(stop_check(s->d->q->stop, err));
-    tell_bad(s, "index", name, err->msg);
-    return 0;
+    return could_not(s, "index", name, err);
 }
 
 /* Tables with their own storage, and B-trees, of all schemas; what is temporary died with its
@@ -108,6 +116,7 @@ static int install(struct structure *s, struct err *err)
     AUTO(pg_rows_free) struct pg_rows *rows = NULL;
 
     TRY(pg_query(s->pg, "SET default_transaction_read_only = off", PG_NONE, 0, NULL, err));
+    TRY(pg_query(s->pg, "SET lock_timeout = '1s'", PG_NONE, 0, NULL, err));
     TRY(pg_query(s->pg, "CREATE EXTENSION IF NOT EXISTS amcheck WITH SCHEMA pg_catalog", PG_NONE, 0,
                  NULL, err));
     TRY(pg_query(s->pg, "ALTER EXTENSION amcheck UPDATE", PG_NONE, 0, NULL, err));
@@ -175,6 +184,11 @@ static int check_all(struct drill *d, struct err *err)
               (unsigned long long)s.databases,
               d->q->amcheck == CONFIG_AMCHECK_HEAP ? ", every row looked for in its indexes" : "",
               (unsigned long long)s.bad);
+    if (s.locked != 0)
+        drill_say(drill_find(d, DRILL_WARNING, "amcheck", 0),
+                  "%llu tables and indexes could not be checked: prepared transactions hold locks "
+                  "on them",
+                  (unsigned long long)s.locked);
     return 0;
 }
 

@@ -40,6 +40,7 @@ static int add_word(struct buf *out, const char *word, struct err *err)
 int recovery_command(struct buf *out, const struct recovery_terms *t, struct err *err)
 {
     const struct restore_request *q = t->request;
+    char lsn[LSN_TEXT];
 
     TRY(add_word(out, q->program, err));
     buf_adds(out, " -c ");
@@ -48,7 +49,7 @@ int recovery_command(struct buf *out, const struct recovery_terms *t, struct err
     if (q->repo != NULL)
         buf_addf(out, " --repo %s", q->repo);
     if (q->sandbox != NULL)
-        buf_adds(out, " --sandbox");
+        buf_addf(out, " --sandbox %s", lsn_format(t->end_lsn != 0 ? t->end_lsn : UINT64_MAX, lsn));
     buf_addf(out, " %s \"%%f\" \"%%p\"", q->cluster->name);
     return 0;
 }

@@ -395,6 +395,7 @@ static int put_settings(const struct restore_request *q, struct restore_plan *pl
         .request = q,
         .target = &plan->target,
         .timeline = job->timeline,
+        .end_lsn = plan->target.kind == TARGET_LATEST ? 0 : plan->reach.end_lsn,
         .label = plan->label,
         .config = job->config_path,
         .layout = &job->layout,
@@ -469,9 +470,11 @@ static int restore(const struct restore_request *q, struct restore_plan *plan, s
         TRY(look_again(q, plan, err));
     TRY(site_take(&job->layout, &job->site, &plan->backup, q->delta, datafd, err));
     crash_point("restore-taken");
-    if (oldwal_set_aside(&old, datafd, err) != 0 || write_all(q, plan, datafd, err) != 0)
+    if (oldwal_set_aside(&old, datafd, err) == 0 && write_all(q, plan, datafd, err) == 0)
+        return 0;
+    if (q->sandbox == NULL)
         return err_context(err, "\"%s\" is restored in part (--delta continues)", plan->data_dir);
-    return 0;
+    return -1;
 }
 
 /* What the run had to say is logged line by line: the plan was shown before it. */

@@ -98,7 +98,7 @@ struct call {
     const struct config *c;
     const struct cluster_config *cluster;
     const char *repo, *file;
-    enum wal_get_for use;
+    uint64_t sandbox; /* 0: none */
     struct wal_file f;
     struct wal_identity id;
     char *standby;  /* data directory, if it is one */
@@ -166,13 +166,17 @@ static int withhold(struct call *k, struct err *err)
 static int guard(const struct call *k, struct err *err)
 {
     AUTO(buf_free) struct buf bytes = BUF_INIT;
+    size_t cut;
 
-    if (k->use != WAL_GET_FOR_SANDBOX || k->f.kind != WAL_SEGMENT)
+    if (k->sandbox == 0 || k->f.kind != WAL_SEGMENT)
         return 0;
     TRY(fs_read_file(AT_FDCWD, k->d.temporary, WAL_SEGSZ_MAX, &bytes, err));
-    if (wal_guard(bytes.p, bytes.len, err) != 0)
+    if (wal_guard(bytes.p, bytes.len, k->sandbox, &cut, err) != 0)
         return err_context(err, "\"%s\"", k->file);
-    return 0;
+    if (cut == bytes.len)
+        return 0;
+    memset(bytes.p + cut, 0, bytes.len - cut);
+    return fs_pwrite_all(k->d.fd, bytes.p + cut, bytes.len - cut, cut, k->d.temporary, err);
 }
 
 /* ---- working ahead ---- */
@@ -251,11 +255,15 @@ static int deliver(struct call *k, const char *dest, struct err *err)
 }
 
 int wal_get(const struct config *c, const struct cluster_config *cluster, const char *repo,
-            enum wal_get_for use, const char *file, const char *dest, struct err *err)
+            uint64_t sandbox, const char *file, const char *dest, struct err *err)
 {
     AUTO(call_end)
-    struct call k = {
-        .c = c, .cluster = cluster, .repo = repo, .use = use, .file = file, .d = {.fd = -1}};
+    struct call k = {.c = c,
+                     .cluster = cluster,
+                     .repo = repo,
+                     .sandbox = sandbox,
+                     .file = file,
+                     .d = {.fd = -1}};
 
     if (wal_file_parse(file, &k.f) != 0) {
         err_set(err, ERR_USAGE, "\"%s\" is not the name of a WAL file", file);

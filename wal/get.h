@@ -9,17 +9,15 @@
 
 #include "config/open.h"
 
-/* SANDBOX: for a rehearsal; WAL that would write outside of the data directory is refused, see
- * wal/guard.h. */
-enum wal_get_for { WAL_GET_FOR_RECOVERY, WAL_GET_FOR_SANDBOX };
 enum wal_get_status { WAL_GET_DELIVERED = 0, WAL_GET_ABSENT = 1, WAL_GET_FAILED = 200 };
 /* Fetches `file` to dest (absolute, or relative to the present directory, which is the data
  * directory): temporary name, then rename. The status is what the process exits with, the rule for
  * standbys (standby.signal in the present directory or beside dest's pg_wal: everything but 0
  * becomes 1) applied; err tells why when it is not 0,
- * with ERR_NOT_FOUND exactly when the file certainly is nowhere. repo: only this one, or NULL. */
+ * with ERR_NOT_FOUND exactly when the file certainly is nowhere. repo: only this one, or NULL.
+ * sandbox: 0, or, for a rehearsal, up to where it replays; see wal/guard.h. */
 int wal_get(const struct config *c, const struct cluster_config *cluster, const char *repo,
-            enum wal_get_for use, const char *file, const char *dest, struct err *err) MUST_CHECK;
+            uint64_t sandbox, const char *file, const char *dest, struct err *err) MUST_CHECK;
 /* What to exit with when not even the configuration could be read: 200, or 1 for a standby. */
 int wal_get_failure_status(const char *dest);
 

@@ -24,18 +24,30 @@ enum {
     OID_SIZE = 4,
 };
 
-static int refuse(uint64_t lsn, const char *path, size_t len, struct err *err)
+struct guarding {
+    uint64_t start, end; /* of the segment; of replay */
+    size_t *cut;
+};
+
+static int refuse(const struct guarding *g, uint64_t lsn, const char *path, size_t len,
+                  struct err *err)
 {
+    size_t offset = lsn > g->start ? (size_t)(lsn - g->start) : 0;
     char at[LSN_TEXT];
 
+    if (lsn >= g->end) {
+        *g->cut = MIN_OF(*g->cut, offset);
+        return 0;
+    }
     return err_set(err, ERR_UNSUPPORTED,
                    "the WAL creates a tablespace in \"%.*s\" (at %s), which a rehearsal must not "
                    "touch; rehearse from a backup that was taken after that",
                    (int)len, path, lsn_format(lsn, at));
 }
 
-/* bytes: a record without its first `gone` ones, as far as it is here. */
-static int look(const uint8_t *bytes, size_t len, size_t gone, uint64_t lsn, struct err *err)
+/* bytes: the record at lsn without its first `gone` ones, as far as it is here. */
+static int look(const struct guarding *g, const uint8_t *bytes, size_t len, size_t gone,
+                uint64_t lsn, struct err *err)
 {
     size_t data, end;
 
@@ -46,50 +58,60 @@ static int look(const uint8_t *bytes, size_t len, size_t gone, uint64_t lsn, str
     if (bytes[AT_DATA - gone] != DATA_SHORT && bytes[AT_DATA - gone] != DATA_LONG)
         return 0;
     if (data >= len)
-        return gone != 0 ? 0 : refuse(lsn, "?", 1, err); /* the path is in the next segment */
+        return gone != 0 ? 0 : refuse(g, lsn, "?", 1, err); /* the path is in the next segment */
     if (bytes[data] != '/')
         return 0; /* in place: below the data directory */
     end = data;
     while (end < len && bytes[end] != '\0')
         end++;
-    return refuse(lsn, (const char *)bytes + data, end - data, err);
+    return refuse(g, lsn, (const char *)bytes + data, end - data, err);
 }
 
 /* The record that began in the segment before. */
-static int look_at_head(const struct wal_walk *w, struct err *err)
+static int look_at_head(const struct guarding *g, const struct wal_walk *w, struct err *err)
 {
     const uint8_t *bytes = (const uint8_t *)w->head.p;
-    uint64_t lsn = w->segment.start;
 
     if (w->head_len == 0 || bytes == NULL)
         return 0;
-    TRY(look(bytes, w->head.len, 8, lsn, err));
-    return look(bytes, w->head.len, 16, lsn, err);
+    TRY(look(g, bytes, w->head.len, 8, g->start - 8, err));
+    return look(g, bytes, w->head.len, 16, g->start - 16, err);
 }
 
-static int walk(struct wal_walk *w, struct err *err)
+/* The record that goes on in the next segment. */
+static int look_at_part(const struct guarding *g, const struct wal_walk *w, struct err *err)
 {
+    const uint8_t *bytes = (const uint8_t *)w->part.p;
+
+    if (w->part_total == 0 || w->part.len <= AT_RMID)
+        return 0;
+    if (w->part.len > AT_DATA + 2)
+        return look(g, bytes, w->part.len, 0, w->part_lsn, err);
+    if (bytes[AT_RMID] != RM_TABLESPACE || (bytes[AT_INFO] & WAL_INFO_OPCODE) != TABLESPACE_CREATE)
+        return 0;
+    return refuse(g, w->part_lsn, "?", 1, err);
+}
+
+static int walk(struct wal_walk *w, uint64_t end, size_t *cut, struct err *err)
+{
+    struct guarding g = {w->segment.start, end, cut};
     struct wal_record rec;
     enum wal_step step;
 
     while ((step = wal_walk_next(w, &rec)) == WAL_RECORD)
-        TRY(look(rec.bytes, rec.total_len, 0, rec.lsn, err));
-    TRY(look_at_head(w, err));
-    if (step != WAL_MORE || w->part_total == 0 || w->part.len <= AT_RMID)
-        return 0;
-    if ((uint8_t)w->part.p[AT_RMID] != RM_TABLESPACE ||
-        ((uint8_t)w->part.p[AT_INFO] & WAL_INFO_OPCODE) != TABLESPACE_CREATE)
-        return 0;
-    if (w->part.len > AT_DATA + 2)
-        return look((const uint8_t *)w->part.p, w->part.len, 0, w->part_lsn, err);
-    return refuse(w->part_lsn, "?", 1, err);
+        TRY(look(&g, rec.bytes, rec.total_len, 0, rec.lsn, err));
+    TRY(look_at_head(&g, w, err));
+    return step == WAL_MORE ? look_at_part(&g, w, err) : 0;
 }
 
-int wal_guard(const void *segment, size_t len, struct err *err)
+int wal_guard(const void *segment, size_t len, uint64_t end, size_t *cut, struct err *err)
 {
     AUTO(wal_walk_free) struct wal_walk w;
     struct err ignored = {0};
 
+    *cut = len;
     wal_walk_init(&w);
-    return wal_walk_feed(&w, segment, len, WAL_ANY, &ignored) == 0 ? walk(&w, err) : 0;
+    if (wal_walk_feed(&w, segment, len, WAL_ANY, &ignored) != 0)
+        return 0;
+    return walk(&w, end, cut, err);
 }

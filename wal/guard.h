@@ -9,11 +9,18 @@
 #define PGBR_WAL_GUARD_H
 
 #include <stddef.h>
+#include <stdint.h>
 
 #include "base/err.h"
 
-/* A whole segment. ERR_UNSUPPORTED, naming the directory and the position: it creates a tablespace
- * somewhere. What is no valid WAL is PostgreSQL's to refuse: 0. Pure. */
-int wal_guard(const void *segment, size_t len, struct err *err) MUST_CHECK;
+/*
+ * A whole segment, for a recovery that replays up to end (UINT64_MAX: all there is).
+ * ERR_UNSUPPORTED, naming the directory and the position: it would create a tablespace somewhere.
+ * One that lies behind end is not to be replayed; so that it cannot be, *cut is set to its offset,
+ * from which on the segment must be zeros (len: nothing to cut). What is no valid WAL is
+ * PostgreSQL's to refuse. Pure.
+ */
+int wal_guard(const void *segment, size_t len, uint64_t end, size_t *cut,
+              struct err *err) MUST_CHECK;
 
 #endif
