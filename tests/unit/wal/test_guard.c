@@ -1,0 +1,130 @@
+/* test_guard.c - WAL that creates a tablespace does not reach a rehearsal, wherever it stands. */
+#include "wal/guard.h"
+
+#include <string.h>
+
+#include "postgres/version.h"
+#include "tests/lib/test.h"
+#include "tests/lib/wal_make.h"
+
+enum { SEGSZ = 1 << 20, RM_TABLESPACE = 5, DROP = 0x10 };
+
+static void begin(struct wal_make *m, unsigned major)
+{
+    wal_make_init(m, major, UINT64_C(7300000000000000001), 1, SEGSZ, 3);
+}
+
+/* xl_tblspc_create_rec: an OID and a path. */
+static uint64_t create(struct wal_make *m, const char *path)
+{
+    char main[300] = {1, 64, 0, 0};
+    size_t len = strlen(path) + 1;
+
+    memcpy(main + 4, path, len);
+    return wal_make_record(m, RM_TABLESPACE, 0, 700, NULL, 0, main, 4 + len);
+}
+
+static int guard(struct wal_make *m, size_t index, uint64_t end, size_t *cut, struct err *err)
+{
+    return wal_guard(wal_make_segment(m, index), SEGSZ, end, cut, err);
+}
+
+static void other_wal_passes(void **state)
+{
+    static const uint8_t oid[4] = {1, 64, 0, 0};
+    AUTO(wal_make_free) struct wal_make m;
+    struct err err = {0};
+    size_t cut;
+    (void)state;
+
+    begin(&m, 15);
+    wal_make_commit(&m, 700, 1);
+    wal_make_record(&m, RM_TABLESPACE, DROP, 700, NULL, 0, oid, sizeof oid);
+    wal_make_noise(&m, 5000);
+    create(&m, ""); /* in place: below the data directory */
+    OK(guard(&m, 0, UINT64_MAX, &cut, &err), &err);
+    assert_int_equal(cut, SEGSZ);
+    OK(wal_guard("no WAL at all", 13, UINT64_MAX, &cut, &err), &err);
+    assert_int_equal(cut, 13);
+}
+
+static void a_tablespace_is_refused_and_named(void **state)
+{
+    (void)state;
+    for (unsigned major = PG_MAJOR_MIN; major <= PG_MAJOR_MAX; major++) {
+        AUTO(wal_make_free) struct wal_make m;
+        struct err err = {0};
+        size_t cut;
+
+        begin(&m, major);
+        wal_make_noise(&m, 3000);
+        create(&m, "/srv/fast");
+        FAILS(guard(&m, 0, UINT64_MAX, &cut, &err), &err, ERR_UNSUPPORTED);
+        assert_non_null(strstr(err.msg, "\"/srv/fast\""));
+        FAILS(guard(&m, 0, m.end, &cut, &err), &err, ERR_UNSUPPORTED);
+    }
+}
+
+static void one_behind_the_target_is_cut_off(void **state)
+{
+    AUTO(wal_make_free) struct wal_make m;
+    struct err err = {0};
+    uint64_t at;
+    size_t cut;
+    (void)state;
+
+    begin(&m, 15);
+    wal_make_noise(&m, 3000);
+    at = create(&m, "/srv/fast");
+    create(&m, "/srv/slow");
+    OK(guard(&m, 0, at, &cut, &err), &err);
+    assert_int_equal(cut, at - m.start);
+    FAILS(guard(&m, 0, at + 1, &cut, &err), &err, ERR_UNSUPPORTED);
+}
+
+/* Wherever the end of a segment cuts the record, one of the two is refused. */
+static void one_in_two_segments_is_seen(void **state)
+{
+    (void)state;
+    for (size_t room = 8; room <= 80; room += 8) {
+        AUTO(wal_make_free) struct wal_make m;
+        struct err err = {0};
+        uint64_t at;
+        size_t cut;
+        int refused = 0;
+
+        begin(&m, 15);
+        wal_make_fill(&m, 600);
+        while (m.start + SEGSZ - m.end > room + 320)
+            wal_make_noise(&m, 64);
+        /* the last stretch exactly */
+        wal_make_noise(&m, (size_t)(m.start + SEGSZ - m.end) - room);
+        if (m.start + SEGSZ - m.end != room)
+            fail_msg("%zu bytes left, %zu wanted", (size_t)(m.start + SEGSZ - m.end), room);
+        at = create(&m, "/srv/a/path/that/is/long/enough/to/cross/the/end");
+        assert_int_equal(at, m.start + SEGSZ - room);
+        refused += guard(&m, 0, UINT64_MAX, &cut, &err) != 0;
+        refused += guard(&m, 1, UINT64_MAX, &cut, &err) != 0;
+        if (refused == 0)
+            fail_msg("with %zu bytes in the first segment nobody sees it", room);
+        /* behind the target it is cut off where it begins, or all of the next one is */
+        OK(guard(&m, 0, at, &cut, &err), &err);
+        if (cut == SEGSZ) {
+            OK(guard(&m, 1, at, &cut, &err), &err);
+            assert_int_equal(cut, 0);
+        } else {
+            assert_int_equal(cut, at - m.start);
+        }
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(other_wal_passes),
+        cmocka_unit_test(a_tablespace_is_refused_and_named),
+        cmocka_unit_test(one_behind_the_target_is_cut_off),
+        cmocka_unit_test(one_in_two_segments_is_seen),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
