@@ -176,8 +176,9 @@ static void judge(struct app *app, const struct drill_made *m, const char *why)
         app->status = EXIT_WARNINGS;
 }
 
+/* *failure: what the run is told to have ended with. */
 static int show(struct app *app, const struct wanted *w, const struct drill_made *m,
-                struct catalog *c, struct catalog_drill *row, struct err *err)
+                struct catalog *c, struct catalog_drill *row, struct err *failure, struct err *err)
 {
     AUTO(buf_free) struct buf report = BUF_INIT, text = BUF_INIT, why = BUF_INIT;
 
@@ -188,6 +189,9 @@ static int show(struct app *app, const struct wanted *w, const struct drill_made
     record(c, row);
     if (m->outcome == DRILL_FAILED)
         record_failure(c, row, buf_text(&why));
+    if (m->outcome != DRILL_PASSED)
+        err_set(failure, ERR_FAILED, "%s",
+                m->outcome == DRILL_FAILED ? buf_text(&why) : "it was stopped");
     judge(app, m, buf_text(&why));
     fputs(buf_text(w->json ? &report : &text), stdout);
     return w->html != NULL ? write_page(m, row->cluster, c, w->html, err) : 0;
@@ -199,6 +203,7 @@ static int drill(struct app *app, struct wanted *w, struct err *err)
     struct catalog_drill row = {.cluster = w->q.cluster->name,
                                 .repo = w->q.repo != NULL ? w->q.repo : w->q.cluster->default_repo};
     struct progress progress = {.mode = app_progress(app)};
+    struct err failure = {0};
     struct run_record run;
     int rc;
 
@@ -208,8 +213,11 @@ static int drill(struct app *app, struct wanted *w, struct err *err)
     record(run.catalog, &row);
     rc = drill_run(&w->q, &made, err);
     if (rc == 0)
-        rc = show(app, w, &made, run.catalog, &row, err);
-    run_record_end(&run, app, rc, made.label, err);
+        rc = show(app, w, &made, run.catalog, &row, &failure, err);
+    if (rc == 0 && failure.code != ERR_NONE)
+        run_record_end(&run, app, -1, made.label, &failure);
+    else
+        run_record_end(&run, app, rc, made.label, err);
     return rc;
 }
 

@@ -209,6 +209,10 @@ static int plan(struct drill *d, struct err *err)
 
 static int restore(struct drill *d, struct err *err)
 {
+    char bytes[24];
+
+    log_info("drill: backup %s (%s) is restored into \"%s\", target %s", d->plan.label,
+             format_bytes(d->plan.bytes, bytes), d->box.dir, d->made->target);
     TRY(restore_run(&d->restore, &d->plan, err));
     d->made->restored_bytes = d->plan.bytes_fetched;
     return 0;
@@ -299,11 +303,13 @@ static int start(struct drill *d, struct err *err)
 
 static int replay(struct drill *d, struct err *err)
 {
+    log_info("drill: the server has started and replays WAL");
     return server_wait(&d->server, SERVER_READY, d->q->stop, err);
 }
 
 static int check(struct drill *d, struct err *err)
 {
+    log_info("drill: recovery is over; checking");
     TRY(drill_check_target(d, err));
     TRY(drill_check_databases(d, err));
     TRY(drill_check_sql(d, err));
@@ -400,7 +406,6 @@ static int rehearse(struct drill *d, enum drill_phase *reached, struct err *err)
 
     for (size_t i = 0; i < LENGTH(steps); i++) {
         *reached = steps[i].phase;
-        log_debug("drill: %s", drill_phase_name(steps[i].phase));
         TRY(take_step(d, &steps[i], err));
     }
     return 0;

@@ -182,7 +182,9 @@ static int check_all(struct drill *d, struct err *err)
     drill_say(f, "%llu tables and %llu indexes in %llu databases%s: %llu with faults",
               (unsigned long long)s.tables, (unsigned long long)s.indexes,
               (unsigned long long)s.databases,
-              d->q->amcheck == CONFIG_AMCHECK_HEAP ? ", every row looked for in its indexes" : "",
+              d->conf.control.version->major < 14 ? " (tables can be checked from PostgreSQL 14 on)"
+              : d->q->amcheck == CONFIG_AMCHECK_HEAP ? ", every row looked for in its indexes"
+                                                     : "",
               (unsigned long long)s.bad);
     if (s.locked != 0)
         drill_say(drill_find(d, DRILL_WARNING, "amcheck", 0),

@@ -104,6 +104,19 @@ like "$out" "${pack##*/}" 'is named'
 cp -p kept/pack "$pack"
 is "$(sandboxes)" 0 'nothing is left of a restore that failed'
 
+# ---- a page that was damaged before the backup; judged by pgbr, where there is no pg_checksums
+file=$(sql main "select pg_relation_filepath('t')")
+cluster_stop main
+printf 'xxxxxxxx' | dd of="main/$file" bs=1 seek=$((3 * 8192 + 5000)) conv=notrunc
+cluster_start main
+fails 3 . 'the backup warns' pgbr backup main --type full
+mkdir programs
+ln -s /usr/lib/postgresql/15/bin/* programs/
+rm programs/pg_checksums
+fails 1 "FAILED +page 3 of \".*/$file\": checksum mismatch" 'a damaged page' \
+    pgbr drill main --no-amcheck --pg-bin "$work/programs"
+like "$out" 'warning +backup: 1 pages of the backup' 'with what the backup had to say'
+
 # ---- stopped and killed
 checks 'slow: {sql: "select 1 from pg_sleep(100)", expect: 1}'
 in_check() {
