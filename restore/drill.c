@@ -520,6 +520,8 @@ int drill_run(const struct drill_request *q, struct drill_made *made, struct err
     if (rc == 0)
         rc = rehearse(&d, &phase, err);
     late = limit_end(&limit) && rc != 0 && err->code == ERR_INTERRUPTED;
+    if (late)
+        atomic_store(&q->stop->signal, 0); /* what is left to do needs its time */
     if (rc != 0 && err->code != ERR_USAGE && err->code != ERR_CONFIG) {
         judge_error(&d, phase, late, err);
         err_clear(err);

@@ -24,7 +24,7 @@ static int spawn(const char *const *words, int out, pid_t *pid)
     char *argv[32] = {0};
     int rc;
 
-    for (size_t i = 0; words[i] != NULL && i < LENGTH(argv) - 1; i++)
+    for (size_t i = 0; i < LENGTH(argv) - 1 && words[i] != NULL; i++)
         memcpy(&argv[i], &words[i], sizeof argv[i]); /* they are not written to */
     sigemptyset(&none);
     posix_spawn_file_actions_init(&files);

@@ -81,7 +81,8 @@ checks "$limits"
 ok 'a random moment' pgbr drill main --target random --seed 3 --no-amcheck
 again=$(sed -n 's/^  again *pgbr drill main //p' <<<"$out")
 like "$again" "--target-time '20.*--target-timeline 1" 'is told'
-moment=$(sed "s/.*--target-time '\([^']*\)'.*/\1/" <<<"$again")
+moment=${again#*--target-time \'}
+ok 'and can be gone back to' pgbr restore main --plan --data-dir "$work/copy" --target-time "${moment%%\'*}"
 
 # ---- WAL that is not there
 mkdir kept
@@ -153,6 +154,12 @@ checks "$limits"
 fails 1 'abandoned drill' 'until the next drill' pgbr drill main --target-lsn F/0
 is "$(ls -A state/drill)" pgbr-drill-mine 'which removes it, and nothing that bears no mark'
 rm -r state/drill/pgbr-drill-mine
+
+# ---- out of time
+checks "$limits"
+sed -i 's/drill: {/drill: {time_limit: 1s, /' "$config"
+fails 1 'FAILED .*: the time limit of 00:01 has passed' 'a drill that takes too long' pgbr drill main --no-amcheck
+is "$(sandboxes)" 0 'is cleaned up too'
 
 # ---- wrong use
 fails 2 'random goes with no other' 'two targets' pgbr drill main --target random --target-lsn 0/1

@@ -65,9 +65,7 @@ connections() {
 }
 
 # ---- with the original at work
-before=$(connections)
 kept=$(picture)
-slots=$(sql main "select slot_name, confirmed_flush_lsn from pg_replication_slots")
 export PGPORT=$port PGHOST=$work/sock PGHOSTADDR=127.0.0.1 PGDATA=$work/main PGOPTIONS='-c archive_mode=on'
 sleep 1
 before=$(connections)
