@@ -47,8 +47,6 @@
 #define SPACE_FOR_WAL (UINT64_C(5) << 28) /* 1.25 GiB: max_wal_size and some */
 #define SPACE_BESIDE (UINT64_C(64) << 20)
 
-extern char **environ;
-
 const char *drill_phase_name(enum drill_phase p)
 {
     static const char *const names[] = {"plan", "restore", "start", "replay", "checks", "cleanup"};

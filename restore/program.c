@@ -1,6 +1,7 @@
 /* program.c - see program.h. */
 #include "restore/program.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -12,8 +13,6 @@
 
 #include "base/fs.h"
 
-extern char **environ;
-
 enum { LOOK_EVERY_MS = 100 };
 
 static int spawn(const char *const *words, int out, pid_t *pid)
@@ -24,6 +23,7 @@ static int spawn(const char *const *words, int out, pid_t *pid)
     char *argv[32] = {0};
     int rc;
 
+    assert(words[0] != NULL);
     for (size_t i = 0; i < LENGTH(argv) - 1 && words[i] != NULL; i++)
         memcpy(&argv[i], &words[i], sizeof argv[i]); /* they are not written to */
     sigemptyset(&none);
