@@ -133,18 +133,19 @@ static void complete_row(struct catalog_drill *row, const struct drill_made *m, 
     row->report = report;
 }
 
-static void record_failure(struct catalog *c, const struct catalog_drill *row, const char *why)
+/* What people hear of who do not watch. */
+static void tell(struct app *app, const struct drill_made *m, const char *why)
 {
-    struct catalog_event event = {.level = "error",
-                                  .kind = "drill",
-                                  .cluster = row->cluster,
-                                  .repo = row->repo,
-                                  .text = why,
-                                  .json = row->report};
-    struct err err = {0};
+    const char *label = m->label != NULL ? m->label : "(none)";
 
-    if (c != NULL && catalog_put_event(c, &event, &err) != 0)
-        log_warning("the failure of this drill is not recorded: %s", err.msg);
+    if (m->outcome == DRILL_FAILED)
+        event_tell(app, LOG_ERROR, m->repo, "the drill of backup %s has failed: %s", label, why);
+    else if (m->outcome == DRILL_STOPPED)
+        event_tell(app, LOG_WARNING, m->repo, "the drill of backup %s was stopped", label);
+    else
+        event_tell(app, m->warnings != 0 ? LOG_WARNING : LOG_INFO, m->repo,
+                   "the drill of backup %s has passed%s: back after %.1f s", label,
+                   m->warnings != 0 ? ", with warnings" : "", (double)drill_rto_us(m) / 1e6);
 }
 
 /* ---- the page ---- */
@@ -187,8 +188,7 @@ static int show(struct app *app, const struct wanted *w, const struct drill_made
     drill_why(m, &why);
     complete_row(row, m, buf_text(&report));
     record(c, row);
-    if (m->outcome == DRILL_FAILED)
-        record_failure(c, row, buf_text(&why));
+    tell(app, m, buf_text(&why));
     if (m->outcome != DRILL_PASSED)
         err_set(failure, ERR_FAILED, "%s",
                 m->outcome == DRILL_FAILED ? buf_text(&why) : "it was stopped");
@@ -256,5 +256,6 @@ const struct command command_drill = {
     .words = "[CLUSTER]",
     .max_words = 1,
     .summary = "rehearse a restore in a sandbox, check and measure it",
+    .event = KIND_DRILL,
     .options = options,
 };

@@ -72,8 +72,9 @@ like "$out" 'FAILED +check "none": .*database "nowhere" does not exist' 'a datab
 like "$out" 'ok +check "limits": 5' 'what is right is told too'
 like "$out" 'skipped +amcheck: switched off' 'and what was left out'
 is "$(in_catalog "select outcome from drill order by id desc limit 1")" failed 'the catalog knows'
-like "$(in_catalog "select level, text from event where kind = 'drill'")" 'error.check "rows": expected 20000' \
-    'with an event'
+like "$(in_catalog "select level, text from event where kind = 'drill'")" \
+    "info.the drill of backup $label has passed: .*error.the drill .* has failed: check \"rows\": expected 20000" \
+    'people are told of both'
 is "$(sandboxes)" 0 'nothing is left of it'
 checks "$limits"
 
