@@ -218,6 +218,7 @@ wait_for 10 ended "$pid"
 
 # ---- killed during a backup: the backup goes on, and is not taken twice
 slow 25MB
+sleep 1 # the clock counts whole seconds: no backup so far was begun at this time
 at '2026-09-02 01:00:00'
 fresh_log
 daemon
@@ -238,6 +239,7 @@ kill -TERM "$pid"
 wait_for 10 ended "$pid"
 
 # ---- all killed, as when the host goes down
+sleep 1 # the clock counts whole seconds: no backup so far was begun at this time
 at '2026-09-03 01:00:00'
 fresh_log
 daemon
@@ -257,6 +259,7 @@ wait_for 10 ended "$pid"
 
 # ---- beside a backup by hand
 slow 25MB
+sleep 1
 at '2026-09-04 01:00:01'
 unset PGBR_TEST_CLOCK
 backup_begin
