@@ -75,7 +75,9 @@ static void add_head(struct buf *out, const char *cluster, const struct drill_ma
         "h1{font-size:1.5em}h2{font-size:1.1em;margin-top:2em}\n"
         "table{border-collapse:collapse;width:100%}"
         "td,th{text-align:left;padding:.3em .6em;border-bottom:1px solid #ddd;"
-        "vertical-align:top;overflow-wrap:anywhere}\n"
+        "vertical-align:top;overflow-wrap:break-word}\n"
+        "tr td:first-child{white-space:nowrap}.wide{overflow-x:auto}.wide td{white-space:nowrap}"
+        "td:last-child{width:99%}@media(min-width:40em){td:nth-child(2){white-space:nowrap}}\n"
         ".passed,.ok{color:#116329}.failed{color:#b3261e;font-weight:600}"
         ".warning,.stopped{color:#8a5a00}.skipped{color:#59636e}\n"
         ".key{display:flex;flex-wrap:wrap;gap:1.5em}.key div{min-width:9em}"
@@ -139,17 +141,16 @@ static void add_summary(struct buf *out, const char *cluster, const struct drill
 
 static void add_findings(struct buf *out, const struct drill_made *m)
 {
-    buf_adds(out, "<h2>What was looked at</h2>\n<table><tr><th></th><th>What</th><th>Expected</th>"
-                  "<th>Found</th><th></th></tr>\n");
+    buf_adds(out, "<h2>What was looked at</h2>\n<table>");
     for (size_t i = 0; i < m->n_findings; i++) {
+        AUTO(buf_free) struct buf found = BUF_INIT;
         const struct drill_finding *f = &m->findings[i];
 
+        drill_compared(f, &found);
         buf_addf(out, "<tr><td class=\"%s\">%s</td>", drill_state_name(f->state),
                  drill_state_name(f->state));
         add_cell(out, f->name);
-        add_cell(out, f->expected);
-        add_cell(out, f->found);
-        add_cell(out, f->text);
+        add_cell(out, buf_text(&found));
         buf_adds(out, "</tr>\n");
     }
     buf_adds(out, "</table>\n");
@@ -259,9 +260,9 @@ static void add_past(struct buf *out, const struct catalog_drills *past)
 
     if (past->n == 0)
         return;
-    buf_adds(out,
-             "<h2>The last drills</h2>\n<table><tr><th>Begun</th><th>Outcome</th><th>Backup</th>"
-             "<th>Target</th><th>RTO</th></tr>\n");
+    buf_adds(out, "<h2>The last drills</h2>\n<div "
+                  "class=\"wide\"><table><tr><th>Begun</th><th>Outcome</th><th>Backup</th>"
+                  "<th>Target</th><th>RTO</th></tr>\n");
     for (size_t i = 0; i < MIN_OF(past->n, (size_t)LISTED_MAX); i++) {
         const struct catalog_drill *d = &past->rows[i];
 
@@ -275,7 +276,7 @@ static void add_past(struct buf *out, const struct catalog_drills *past)
             add_duration(out, rto_of(d));
         buf_adds(out, "</td></tr>\n");
     }
-    buf_adds(out, "</table>\n");
+    buf_adds(out, "</table></div>\n");
 }
 
 void drill_page(const struct drill_made *m, const char *cluster, const struct catalog_drills *past,

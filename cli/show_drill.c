@@ -31,15 +31,25 @@ static const char *format_took(int64_t us, char out[40])
     return out;
 }
 
-static void add_compared(const struct drill_finding *f, struct buf *out)
+void drill_compared(const struct drill_finding *f, struct buf *out)
 {
     if (f->expected != NULL && f->found != NULL && f->state == DRILL_OK)
-        buf_addf(out, ": %s", f->found);
+        buf_adds(out, f->found);
     else if (f->expected != NULL)
-        buf_addf(out, ": expected %s, found %s", f->expected,
+        buf_addf(out, "expected %s, found %s", f->expected,
                  f->found != NULL ? f->found : "nothing");
     if (f->text != NULL)
-        buf_addf(out, "%s%s", f->expected != NULL ? "; " : ": ", f->text);
+        buf_addf(out, "%s%s", f->expected != NULL ? "; " : "", f->text);
+}
+
+static void add_compared(const struct drill_finding *f, struct buf *out)
+{
+    size_t before = out->len;
+
+    buf_adds(out, ": ");
+    drill_compared(f, out);
+    if (out->len == before + 2)
+        out->len = before;
 }
 
 void drill_why(const struct drill_made *m, struct buf *out)

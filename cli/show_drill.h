@@ -15,6 +15,10 @@ void drill_json(const struct drill_made *m, const char *cluster, struct buf *out
 /* The first thing that failed, in one line: "check "orders": expected at least 1000, found 12". */
 void drill_why(const struct drill_made *m, struct buf *out);
 
+/* What one of them found, in words: "12", or "expected at least 1000, found 12"; "": no more than
+ * its state says. */
+void drill_compared(const struct drill_finding *f, struct buf *out);
+
 /* A whole HTML document that needs nothing else: no script, no network. past: earlier drills of the
  * cluster, newest first; this one may be among them. All text is escaped. */
 void drill_page(const struct drill_made *m, const char *cluster, const struct catalog_drills *past,
