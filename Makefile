@@ -33,7 +33,7 @@ SRC     := $(wildcard $(FOLDERS:%=%/*.c))
 HDR     := $(wildcard $(FOLDERS:%=%/*.h))
 TESTSRC := $(wildcard tests/lib/*.[ch] tests/unit/*/*.[ch] tests/fuzz/*.[ch] tests/crash/*.[ch])
 SHELLS  := .ci/run $(wildcard tests/*.sh tests/*/*.sh tests/server/*.t tests/crash/*.t tests/storm/*.t tests/regress/*.t \
-           tests/truth/*.t)
+           tests/truth/*.t tests/day/*.t)
 LIB_OBJ := $(patsubst %.c,$B/%.o,$(filter-out cli/main.c,$(SRC)))
 AID_OBJ := $(patsubst %.c,$B/%.o,$(wildcard tests/lib/*.c))
 UNIT    := $(patsubst %.c,$B/%,$(wildcard tests/unit/*/test_*.c))

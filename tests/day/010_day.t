@@ -58,7 +58,8 @@ load_start main 2
 
 # ---- a day
 
-export PGBR_TEST_CLOCK="$start:$SPEED:$(date +%s)"
+PGBR_TEST_CLOCK=$start:$SPEED:$(date +%s)
+export PGBR_TEST_CLOCK
 declare -A scheduler
 up() { # HOST
     as_owner "$PGBR" -c "$work/$1.yml" scheduler run >>"$work/log/$1" 2>&1 &
@@ -71,6 +72,17 @@ daemon_of() { # HOST
 runs_of() {
     pgrep -f -- "^$PGBR -c $work/host[12].yml (backup|expire|verify|drill|scheduler job)"
 }
+# One of them, or the next that begins within some seconds.
+a_run() {
+    local list=()
+    for _ in {1..100}; do
+        mapfile -t list < <(runs_of)
+        [ ${#list[@]} -eq 0 ] || break
+        sleep 0.1
+    done
+    sleep "0.$((RANDOM % 10))"
+    one_of "${list[@]}"
+}
 one_of() {
     local list=("$@")
     [ $# -eq 0 ] || echo "${list[RANDOM % $#]}"
@@ -81,33 +93,33 @@ server_falls() {
     cluster_start main
     load_stop main
     load_start main 2
+    echo "server killed"
 }
 what_happens() {
     local host pid
     host=$(one_of "${hosts[@]}")
-    # shellcheck disable=SC2046
     case $((RANDOM % 8)) in
     0 | 1)
         kill -KILL "$(daemon_of "$host")" || true
         wait "${scheduler[$host]}" || true
         sleep "$((RANDOM % 6))"
         up "$host"
-        echo "$host: scheduler killed"
+        echo "$host: killed"
         ;;
     2)
         kill -TERM "$(daemon_of "$host")" || true
         wait "${scheduler[$host]}" || true
         up "$host"
-        echo "$host: scheduler asked to stop"
+        echo "$host: stopped"
         ;;
     3 | 4 | 5)
-        pid=$(one_of $(runs_of))
-        [ -z "$pid" ] || echo "killed: $(tr '\0' ' ' <"/proc/$pid/cmdline")" || true
+        pid=$(a_run)
+        [ -z "$pid" ] || echo "killed $(tr '\0' ' ' <"/proc/$pid/cmdline")" || true
         [ -z "$pid" ] || kill -KILL "$pid" || true
         ;;
     6)
-        pid=$(one_of $(runs_of))
-        [ -z "$pid" ] || { kill -STOP "$pid" && sleep "$((2 + RANDOM % 5))" && kill -CONT "$pid"; } || true
+        pid=$(a_run)
+        [ -z "$pid" ] || { kill -STOP "$pid" && sleep "$((2 + RANDOM % 5))" && kill -CONT "$pid" && echo "paused $pid"; } || true
         ;;
     7) [ $((RANDOM % 3)) -ne 0 ] || server_falls ;;
     esac
@@ -117,8 +129,9 @@ for host in "${hosts[@]}"; do up "$host"; done
 end=$((SECONDS + seconds))
 while [ $SECONDS -lt $end ]; do
     sleep "$((2 + RANDOM % 12))"
-    what_happens
+    what_happens >>"$work/happened"
 done
+diag "$(cut -d' ' -f1-2 "$work/happened" | grep -E '^(host|killed|paused|server)' | sed 's/host[12]: //; s/:.*//' | sort | uniq -c | tr -s ' \n' ' ')"
 
 # ---- what holds at its end
 
@@ -143,9 +156,9 @@ for host in "${hosts[@]}"; do
 done
 for name in full incr expire verify drill; do
     [ "$HOURS" -ge 4 ] || break # not all of them have fallen due
-    isnt "$(grep -h "^end $name .* [03]$" "$work"/hooks.host* | wc -l)" 0 "$name: it was done"
-    diag "$name: $(grep -h "^begin $name " "$work"/hooks.host* | wc -l) begun," \
-        "$(grep -h "^end $name .* [03]$" "$work"/hooks.host* | wc -l) done"
+    done_runs=$(cat "$work"/hooks.host* | grep -c "^end $name .* [03]$" || true)
+    isnt "$done_runs" 0 "$name: it was done"
+    diag "$name: $(cat "$work"/hooks.host* | grep -c "^begin $name ") begun, $done_runs done"
 done
 ok "verify --deep finds nothing" pgbr -q verify main --deep
 pgbr list main --json >list.json
