@@ -169,22 +169,22 @@ for cluster in json.load(open("list.json"))["clusters"]:
         for b in repo["backups"]:
             print(b["label"], b["stop_lsn"])'
 }
-labels >labels
-diag "$(wc -l <labels) backups are listed, $(load_count main) transactions were acknowledged"
-ledger main >ledger
-for label in $(cut -d' ' -f1 labels); do
+labels >listed
+diag "$(wc -l <listed) backups are listed, $(load_count main) transactions were acknowledged"
+ledger main >told
+while read -r label _; do
     rm -rf copy
     ok "$label restores" pgbr -q restore main --set "$label" --target immediate --target-action promote \
         --data-dir "$work/copy"
     restore_start copy
     is "$(sql copy 'select sum(amount) from account')" 0 "$label: no half transaction"
     cluster_stop copy
-done
+done <listed
 rm -rf copy
 ok "the latest state restores" pgbr -q restore main --data-dir "$work/copy"
 restore_start copy
 sql copy "select id from ledger order by id" | sort >there
-awk -F'|' '$1 == "C" { print $2 }' ledger | sort >acknowledged
+awk -F'|' '$1 == "C" { print $2 }' told | sort >acknowledged
 is "$(comm -13 there acknowledged | wc -l)" 0 "nothing acknowledged is lost"
 cluster_stop copy
 
@@ -201,7 +201,7 @@ print(eval(sys.argv[2]))' "$1" "$2"
 known() { # US: what was acknowledged and committed by then
     # an acknowledgement is "C|id|xid|time|lsn", the time in the zone of the client, UTC
     python3 -c 'import sys, datetime
-for line in open("ledger"):
+for line in open("told"):
     f = line.rstrip("\n").split("|")
     if f[0] == "C" and len(f) == 5:
         t = datetime.datetime.fromisoformat(f[3] + ":00" if f[3][-3] in "+-" else f[3])
@@ -215,8 +215,8 @@ agrees() { # US
     echo "$text: $(field "$claim" 'r["reachable"], r.get("last_commit")')"
     rm -rf copy
     if [ "$(field "$claim" 'r["reachable"]')" != True ]; then
-        ! pgbr restore main --target-time "$text" --data-dir "$work/copy"
-        return
+        pgbr restore main --target-time "$text" --data-dir "$work/copy" || return 0
+        return 1
     fi
     reachable=$((reachable + 1))
     pgbr -q restore main --target-time "$text" --target-action pause --data-dir "$work/copy" || return 1
