@@ -10,6 +10,7 @@
 # make storm           ROUNDS=5 SEED= STORE=posix|s3: many hosts on one repository, killed, paused
 # make truth           ROUNDS=5 SEED= VERSIONS="13 15 18": incremental backups under every kind of load against
 #                      replay of all WAL, page by page
+# make day             HOURS=24 SPEED=100 SEED=: a day of two schedulers at a hundred times its speed, killed at random
 # make windows         MOMENTS=100 SEED=: what "pgbr windows" claims of random moments against restores to them
 # make fuzz            SECONDS=5 for each parser
 # make asan tsan       the tests under sanitizers, each in its own folder
@@ -32,7 +33,7 @@ SRC     := $(wildcard $(FOLDERS:%=%/*.c))
 HDR     := $(wildcard $(FOLDERS:%=%/*.h))
 TESTSRC := $(wildcard tests/lib/*.[ch] tests/unit/*/*.[ch] tests/fuzz/*.[ch] tests/crash/*.[ch])
 SHELLS  := .ci/run $(wildcard tests/*.sh tests/*/*.sh tests/server/*.t tests/crash/*.t tests/storm/*.t tests/regress/*.t \
-           tests/truth/*.t)
+           tests/truth/*.t tests/day/*.t)
 LIB_OBJ := $(patsubst %.c,$B/%.o,$(filter-out cli/main.c,$(SRC)))
 AID_OBJ := $(patsubst %.c,$B/%.o,$(wildcard tests/lib/*.c))
 UNIT    := $(patsubst %.c,$B/%,$(wildcard tests/unit/*/test_*.c))
@@ -116,6 +117,9 @@ regress: $B/pgbr
 truth: $B/pgbr pg-versions
 	PGBR=$(abspath $B)/pgbr ROUNDS=$(ROUNDS) SEED=$(SEED) VERSIONS="$(VERSIONS)" $(PROVE) -v tests/truth
 
+day: $B/pgbr
+	PGBR=$(abspath $B)/pgbr HOURS=$(or $(HOURS),24) SPEED=$(or $(SPEED),100) SEED=$(SEED) MOMENTS=$(or $(MOMENTS),20) $(PROVE) -v tests/day
+
 windows: $B/pgbr pg-versions
 	PGBR=$(abspath $B)/pgbr MOMENTS=$(or $(MOMENTS),100) SEED=$(SEED) TEST_LIMIT=7200 \
 	    $(PROVE) -v tests/server/740_windows.t
@@ -185,7 +189,7 @@ install: $B/pgbr
 clean:
 	rm -rf $(filter-out build/pg,$(wildcard build/*))
 
-.PHONY: all units fuzzers unit server model crash storm regress truth windows fuzz asan tsan test demo bench \
+.PHONY: all units fuzzers unit server model crash storm day regress truth windows fuzz asan tsan test demo bench \
         deps pg-versions fmt lint $(LINTS:%=lint-%) install clean
 .SECONDARY:
 -include $(LIB_OBJ:.o=.d) $(AID_OBJ:.o=.d) $(UNIT:=.d) $(FUZZ:=.d) $B/cli/main.d
