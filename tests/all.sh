@@ -37,6 +37,7 @@ if suite deps deps && suite build all units; then
     suite server server
     suite crash crash ROUNDS="$ROUNDS"
     suite storm storm ROUNDS=3 # more take minutes: by hand
+    suite day day HOURS=2 MOMENTS=5 # a whole one takes a quarter of an hour
     suite fuzz fuzz SECONDS="$SECONDS_EACH"
 fi
 echo "$passed passed, $failed failed, $skipped skipped"
