@@ -27,7 +27,7 @@ make_repository() { # [write_config OPTION...]
         fi
         sql "$name" 'drop table if exists t' 'create table t as select n, md5(n::text) from generate_series(1, 20000) n'
     done
-    pgbr backup main && pgbr backup main && pgbr backup other
+    pgbr backup main && pgbr backup main --type full && pgbr backup other # several packs each
     wait_archived main
     as_owner "$PGBR" -c elsewhere.yml init main
     mapfile -t labels < <(labels_of main)
