@@ -42,7 +42,8 @@ MAN     := $(wildcard docs/*.[1-8])
 UNITS   := $(wildcard docs/systemd/*.service docs/systemd/*.timer)
 # Where systemd looks for what was not installed by a package, or by one.
 UNITDIR ?= $(if $(filter /usr,$(PREFIX)),/lib/systemd/system,$(PREFIX)/lib/systemd/system)
-EXAMPLES := $(wildcard docs/examples/*)
+# What is not read in the tree only: /usr/share/doc/pgbr/examples and so on.
+AIDS    := $(wildcard docs/examples/* docs/monitoring/*)
 # Others give a header only and are loaded when they are wanted: docs/decisions/0003.
 PKGS    := libcrypto libzstd yaml-0.1 jansson libxxhash
 
@@ -181,8 +182,8 @@ install: $B/pgbr
 	    install -D -m644 $$unit $(DESTDIR)$(UNITDIR)/$${unit##*/} && \
 	    sed -i 's|@PREFIX@|$(PREFIX)|' $(DESTDIR)$(UNITDIR)/$${unit##*/} || exit 1; \
 	done
-	for file in $(EXAMPLES); do \
-	    install -D -m644 $$file $(DESTDIR)$(PREFIX)/share/doc/pgbr/examples/$${file##*/} || exit 1; \
+	for file in $(AIDS); do \
+	    install -D -m644 $$file $(DESTDIR)$(PREFIX)/share/doc/pgbr/$${file#docs/} || exit 1; \
 	done
 
 # Other PostgreSQL versions stay: they are not built here, only fetched.

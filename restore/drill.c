@@ -193,8 +193,8 @@ static int plan(struct drill *d, struct err *err)
     d->restore.data_dir = d->box.data;
     d->restore.sandbox = d->box.dir;
     TRY(restore_prepare(&d->restore, &d->plan, err));
-    free(d->made->repo);
-    d->made->repo = xstrdup(d->plan.repo);
+    if (d->made->repo == NULL) /* else it is the one that was asked for, by this very string */
+        d->made->repo = xstrdup(d->plan.repo);
     d->made->label = xstrdup(d->plan.label);
     buf_addc(&d->plan.notes, '\0');
     judge_plan(d);

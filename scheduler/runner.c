@@ -4,7 +4,6 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -110,7 +109,8 @@ static void be_quiet(const struct job_config *job)
     enum { WHO_PROCESS = 1, CLASS_SHIFT = 13, BEST_EFFORT = 2, IDLE = 3, LOWEST = 7 };
     int io = job->io == CONFIG_IO_IDLE ? IDLE << CLASS_SHIFT : BEST_EFFORT << CLASS_SHIFT | LOWEST;
 
-    if (job->nice != 0 && setpriority(PRIO_PROCESS, 0, job->nice) != 0)
+    errno = 0; /* -1 may be the new priority */
+    if (job->nice != 0 && nice(job->nice) == -1 && errno != 0)
         log_warning("job %s: nice: %s", job->name, strerror(errno));
     if (job->io != CONFIG_IO_NORMAL && syscall(SYS_ioprio_set, WHO_PROCESS, 0, io) != 0)
         log_warning("job %s: io: %s", job->name, strerror(errno));

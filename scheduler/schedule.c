@@ -1,6 +1,8 @@
 /* schedule.c - see schedule.h. */
 #include "scheduler/schedule.h"
 
+#include "base/hash.h"
+
 enum { US = 1000000 };
 
 static void tell(const struct schedule_told *told, const struct schedule_job *j,
@@ -10,20 +12,14 @@ static void tell(const struct schedule_told *told, const struct schedule_job *j,
         told->tell(told->ctx, j, what, number);
 }
 
-/* Every bit of the result hangs on every bit of the number (the finaliser of MurmurHash3). */
-static uint64_t mix(uint64_t x)
-{
-    x = (x ^ x >> 33) * UINT64_C(0xff51afd7ed558ccd);
-    x = (x ^ x >> 33) * UINT64_C(0xc4ceb9fe1a85ec53);
-    return x ^ x >> 33;
-}
-
 /* The same again after a restart, so that no due time gets a second chance to be early. */
 int64_t schedule_jitter(const struct schedule_job *j, int64_t due_us)
 {
-    return j->jitter_us <= 0
-               ? 0
-               : (int64_t)(mix(j->seed ^ (uint64_t)due_us) % (uint64_t)(j->jitter_us + 1));
+    uint64_t of[2] = {j->seed, (uint64_t)due_us};
+
+    if (j->jitter_us <= 0)
+        return 0;
+    return (int64_t)(hash64(of, sizeof of) % ((uint64_t)j->jitter_us + 1));
 }
 
 /* ---- due times ---- */

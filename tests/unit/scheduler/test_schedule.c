@@ -255,6 +255,24 @@ static void jitter_is_the_same_after_a_restart_and_within_its_bounds(void **stat
     assert_true(starts(&j, T0 + HOUR + schedule_jitter(&j, T0 + HOUR)));
 }
 
+static void jitter_differs_between_jobs_and_between_due_times(void **state)
+{
+    struct schedule_job a = job("0 * * * *"), b = a;
+    int same_time = 0, same_job = 0;
+    (void)state;
+
+    a.jitter_us = b.jitter_us = 10 * MINUTE;
+    b.seed = 1;
+    for (int i = 0; i < 1000; i++) {
+        int64_t due = T0 + i * HOUR;
+
+        same_time += schedule_jitter(&a, due) / MINUTE == schedule_jitter(&b, due) / MINUTE;
+        same_job += schedule_jitter(&a, due) / MINUTE == schedule_jitter(&a, due + HOUR) / MINUTE;
+    }
+    assert_in_range(same_time, 50, 150); /* as by chance: the same minute of ten */
+    assert_in_range(same_job, 50, 150);
+}
+
 static void one_of_a_group_at_a_time_the_longest_due_first(void **state)
 {
     struct schedule_job jobs[3] = {job("0 1 * * *"), job("30 0 * * *"), job("0 1 * * *")};
@@ -290,6 +308,7 @@ int main(void)
         cmocka_unit_test(a_retry_survives_a_clock_set_back),
         cmocka_unit_test(without_catch_up_a_late_run_is_left_out),
         cmocka_unit_test(jitter_is_the_same_after_a_restart_and_within_its_bounds),
+        cmocka_unit_test(jitter_differs_between_jobs_and_between_due_times),
         cmocka_unit_test(one_of_a_group_at_a_time_the_longest_due_first),
     };
 
