@@ -48,8 +48,11 @@ int recovery_command(struct buf *out, const struct recovery_terms *t, struct err
     buf_adds(out, " archive-get");
     if (q->repo != NULL)
         buf_addf(out, " --repo %s", q->repo);
+    lsn_format(t->end_lsn != 0 ? t->end_lsn : UINT64_MAX, lsn);
     if (q->sandbox != NULL)
-        buf_addf(out, " --sandbox %s", lsn_format(t->end_lsn != 0 ? t->end_lsn : UINT64_MAX, lsn));
+        buf_addf(out, " --sandbox %s", lsn);
+    else if (t->layout != NULL && t->layout->side_copy)
+        buf_addf(out, " --side-copy %s", lsn); /* beside the original it could enter its files */
     buf_addf(out, " %s \"%%f\" \"%%p\"", q->cluster->name);
     return 0;
 }

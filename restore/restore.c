@@ -245,6 +245,7 @@ static int describe(const struct restore_request *q, struct restore_plan *plan, 
     set_start_command(plan, false);
     choose_timeline(q, plan);
     add_notes(q, plan);
+    beside_note(q, plan);
     TRY(note_old_wal(q, plan, err));
     return check_space(plan, err);
 }
