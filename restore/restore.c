@@ -337,6 +337,29 @@ static void leave_pinned(const struct restore_request *q, struct restore_plan *p
     pin_remember(q->config->state_dir, q->cluster->name, plan->data_dir, &note);
 }
 
+static void fetch_done_free(struct fetch_done *done)
+{
+    buf_free(&done->left_out);
+}
+
+/* What a sandbox lacks is its own affair: it goes away. */
+static void note_left_out(const struct restore_request *q, struct restore_plan *plan,
+                          const struct buf *left_out)
+{
+    for (const char *line = left_out->p; line != NULL && *line != '\0';) {
+        size_t len = strcspn(line, "\n");
+
+        buf_addf(&plan->notes, "%sthe link %.*s was left out: %s\n",
+                 q->sandbox == NULL ? "WARNING: " : "", (int)len, line,
+                 q->sandbox == NULL
+                     ? "what it leads to is not in the backup, and this copy would write into it; "
+                       "make a directory or another link in its place if the server needs one"
+                     : "a rehearsal has no part in what it leads to");
+        plan->warnings += q->sandbox == NULL;
+        line += len + (line[len] != '\0');
+    }
+}
+
 static int fetch(const struct restore_request *q, struct restore_plan *plan,
                  struct pgmanifest *listing, struct err *err)
 {
@@ -351,13 +374,15 @@ static int fetch(const struct restore_request *q, struct restore_plan *plan,
         .progress = q->progress,
         .listing = listing,
     };
-    struct fetch_done done;
+    AUTO(fetch_done_free) struct fetch_done done = {0};
 
     TRY(fetch_all(&terms, &done, err));
     plan->files = done.files;
     plan->bytes_fetched = done.bytes_fetched;
     plan->bytes_kept = done.bytes_kept;
     plan->files_removed = done.files_removed;
+    buf_text(&done.left_out);
+    note_left_out(q, plan, &done.left_out);
     if (done.owner_lost)
         buf_adds(&plan->notes, "some files belonged to another user; they now belong to the one "
                                "who restored them\n");

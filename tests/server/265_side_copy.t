@@ -3,14 +3,19 @@
 # made after the backup is made again by recovery, in the directory that is the original's.
 . "${0%/*}/../lib/pgbr.sh"
 
-mkdir space free
-[ "$run_as" = "$(id -un)" ] || chown -R "$run_as" space free
+mkdir space free logs
+echo "work_mem = 5MB" >more.conf
+[ "$run_as" = "$(id -un)" ] || chown -R "$run_as" space free logs
 cluster_init main 15 --wal-segsize=1
+# links: what they lead to is not in the backup
+cluster_config main "include 'more.conf'"
+ln -s "$work/more.conf" main/more.conf
+ln -s "$work/logs" main/log
 cluster_start main
 write_config main
 pgbr init main
 archive_on main
-pgbr backup main
+fails 3 'is a link to' 'the backup warns of links' pgbr backup main
 sql main "create table early as select 1 n"
 before=$(sql main 'select clock_timestamp()')
 sleep 0.1
@@ -21,7 +26,7 @@ wait_archived main
 # what the copy would not know of, and replay would put back
 sql main "insert into t select generate_series(1001, 100000)" "vacuum t" "checkpoint"
 picture() {
-    find space main/pg_tblspc -printf '%p %T@ %C@ %s %i %l\n' | sort
+    find space logs main/pg_tblspc -printf '%p %T@ %C@ %s %i %l\n' | sort
 }
 kept=$(picture)
 
@@ -38,6 +43,9 @@ stops() { # COPY NAME
 # ---- all of the WAL: it is told, and recovery stops before it
 fails 3 "WARNING: the original on this host has tablespaces.* in \"$work/space\"" 'the plan warns' \
     pgbr restore main --data-dir "$work/copy"
+like "$out" 'WARNING.* "data/log" to ".*/logs" was left out' 'and of a link into what is the original'"'"'s'
+ok 'which the copy does not have' test ! -e copy/log
+is "$(readlink copy/more.conf)" "$work/more.conf" 'a link to a configuration file it has'
 stops copy 'recovery does not get past it'
 like "$said" "creates a tablespace in \"$work/space\" .*where there is one already.*restore on another host" \
     'and says why'
@@ -64,14 +72,15 @@ cluster_start main
 
 # ---- a moment before it
 kept=$(picture)
-ok 'the moment before' pgbr restore main --data-dir "$work/past" --target-time "$before" --target-action promote
+fails 3 'restored: ' 'the moment before' pgbr restore main --data-dir "$work/past" --target-time "$before" \
+    --target-action promote
 like "$out" 'note *the original on this host has tablespaces' 'is no reason for a warning'
-restore_start past
+restore_start past -c logging_collector=on
 is "$(sql past "select to_regclass('early') is not null, to_regclass('t') is null")" 't|t' 'can be restored'
 is "$(picture)" "$kept" 'nothing of the original has changed'
 cluster_stop past
 lsn=$(sed -n 's/.*or to before it (\(.*\) --exclusive).*/\1/p' <<<"$said" | head -1)
-ok 'the last position before it, as it was told' pgbr restore main --data-dir "$work/past" --force $lsn --exclusive \
+fails 3 'restored: ' 'the last position before it, as it was told' pgbr restore main --data-dir "$work/past" --force $lsn --exclusive \
     --target-action promote
 restore_start past
 is "$(sql past "select to_regclass('later') is not null, to_regclass('t') is null")" 't|t' 'can be restored, too'
@@ -79,8 +88,9 @@ is "$(picture)" "$kept" 'nothing of the original has changed'
 cluster_stop past
 
 # ---- a backup that has the tablespace
-pgbr backup main
-fails 2 'tablespace-map' 'a newer backup wants to know where it goes' pgbr restore main --data-dir "$work/new"
+rm main/log
+fails 3 'more.conf' 'a newer backup' pgbr backup main
+fails 2 'tablespace-map' 'it wants to know where it goes' pgbr restore main --data-dir "$work/new"
 ok 'with a place of its own' pgbr restore main --data-dir "$work/new" --tablespace-map "space=$work/new-space"
 kept=$(picture)
 restore_start new
