@@ -174,7 +174,9 @@ static void add_notes(const struct restore_request *q, struct restore_plan *plan
                     "archive_mode and restart, or restore with --archive on\n");
     if (job->layout.side_copy)
         buf_adds(b, "the copy has the original's port: with both on one host, start it with "
-                    "another (-o \"-p PORT\")\n");
+                    "another (-o \"-p PORT\"); external_pid_file, an absolute log_directory and "
+                    "the commands of recovery are reset in its postgresql.auto.conf, so that it "
+                    "keeps off the original's files\n");
     if (job->layout.has_config)
         buf_addf(b, "configuration from outside the data directory is put into \"%s\"\n",
                  job->layout.roots[ROOT_CONFIG].dir);

@@ -10,6 +10,9 @@ cluster_init main 15 --wal-segsize=1
 # links: what they lead to is not in the backup
 cluster_config main "include 'more.conf'"
 ln -s "$work/more.conf" main/more.conf
+# what a server writes, removes or runs beside its data directory
+cluster_config main "archive_cleanup_command = 'touch $work/logs/cleaned'" "external_pid_file = '$work/logs/main.pid'" \
+    "recovery_end_command = 'touch $work/logs/ended'" "log_directory = '$work/logs'"
 ln -s "$work/logs" main/log
 cluster_start main
 write_config main
@@ -77,8 +80,9 @@ fails 3 'restored: ' 'the moment before' pgbr restore main --data-dir "$work/pas
 like "$out" 'note *the original on this host has tablespaces' 'is no reason for a warning'
 restore_start past -c logging_collector=on
 is "$(sql past "select to_regclass('early') is not null, to_regclass('t') is null")" 't|t' 'can be restored'
-is "$(picture)" "$kept" 'nothing of the original has changed'
+is "$(sql past 'show log_directory')" log 'it logs beside its own data'
 cluster_stop past
+is "$(picture)" "$kept" 'nothing of the original has changed'
 lsn=$(sed -n 's/.*or to before it (\(.*\) --exclusive).*/\1/p' <<<"$said" | head -1)
 fails 3 'restored: ' 'the last position before it, as it was told' pgbr restore main --data-dir "$work/past" --force $lsn --exclusive \
     --target-action promote

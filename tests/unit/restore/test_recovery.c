@@ -109,6 +109,34 @@ static void a_copy_is_guarded_and_what_is_in_place_is_not(void **state)
     }
 }
 
+static void a_copy_keeps_off_what_the_original_uses(void **state)
+{
+    struct layout layout = {.side_copy = true};
+    struct pg_control control = {.version = pg_version_by_major(14)};
+    AUTO(buf_free) struct buf out = BUF_INIT;
+    struct example x;
+    (void)state;
+
+    set_up(&x);
+    x.terms.layout = &layout;
+    x.terms.control = &control;
+    settings(&x, "external_pid_file = '/run/main.pid'\nlog_directory = '/var/log/pg'\n", "", &out);
+    assert_set(&out, "external_pid_file", "");
+    assert_set(&out, "archive_cleanup_command", "");
+    assert_set(&out, "recovery_end_command", "");
+    assert_set(&out, "log_directory", "log");
+    assert_set(&out, "stats_temp_directory", "pg_stat_tmp");
+    control.version = pg_version_by_major(15); /* does not know it any more */
+    settings(&x, "log_directory = 'mine'\n", "", &out);
+    assert_set(&out, "stats_temp_directory", NULL);
+    assert_set(&out, "log_directory", NULL);
+    layout.side_copy = false;
+    settings(&x, "log_directory = '/var/log/pg'\n", "", &out);
+    assert_set(&out, "external_pid_file", NULL);
+    assert_set(&out, "archive_cleanup_command", NULL);
+    assert_set(&out, "log_directory", NULL);
+}
+
 static void a_path_with_a_line_break_is_refused(void **state)
 {
     AUTO(buf_free) struct buf out = BUF_INIT;
@@ -362,6 +390,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_command_survives_shell_and_server),
         cmocka_unit_test(a_copy_is_guarded_and_what_is_in_place_is_not),
+        cmocka_unit_test(a_copy_keeps_off_what_the_original_uses),
         cmocka_unit_test(a_path_with_a_line_break_is_refused),
         cmocka_unit_test(one_target_is_set_and_it_is_the_last),
         cmocka_unit_test(inclusive_timeline_and_action_are_always_told),
