@@ -397,7 +397,7 @@ static int attempt(const struct backup_request *q, bool only_full, struct verdic
     progress_begin(progress_of(&r), "backup", progress_of(&r)->mode);
     rc = take(&r, err);
     progress_end(progress_of(&r));
-    made->warnings = r.found.warnings;
+    made->warnings = r.found.warnings + r.session.warnings;
     if (rc != 0 && err->code == ERR_INTERRUPTED && r.lease != NULL &&
         lease_check(r.lease, &why) != 0) /* our own thread asked to stop */
         err_set(err, why.code, "%s", why.msg);

@@ -285,7 +285,8 @@ static int add_parents(struct walk *w, const char *path, const char *before, str
         AUTO(mem_free) char *dir = xstrndup(path, len);
         struct stat st;
 
-        if (before != NULL && strncmp(before, path, len) == 0 && before[len] == '/')
+        if (before != NULL && strncmp(before, path, len) == 0 &&
+            (before[len] == '/' || before[len] == '\0'))
             continue;
         if (stat(dir, &st) != 0)
             return err_sys(err, "cannot look at \"%s\"", dir);
@@ -309,16 +310,18 @@ static int walk_outside(struct walk *w, struct err *err)
     for (size_t i = 0; i < q->n_outside; i++) {
         if (before != NULL && strcmp(before, sorted[i]) == 0)
             continue;
-        if (stat(sorted[i], &st) != 0 || !S_ISREG(st.st_mode) || access(sorted[i], R_OK) != 0) {
+        errno = 0;
+        if (stat(sorted[i], &st) != 0 || !(S_ISREG(st.st_mode) || S_ISDIR(st.st_mode)) ||
+            access(sorted[i], R_OK) != 0) {
             log_warning("configuration file \"%s\" cannot be read and is not backed up: %s",
-                        sorted[i], strerror(errno));
+                        sorted[i], errno == 0 ? "it is no file" : strerror(errno));
             w->found->warnings++;
             continue;
         }
         TRY(add_parents(w, sorted[i], before, err));
         buf_clear(&w->path);
         buf_addf(&w->path, "config%s", sorted[i]);
-        TRY(add(w, ENTRY_FILE, &st, NULL, err));
+        TRY(add(w, S_ISDIR(st.st_mode) ? ENTRY_DIR : ENTRY_FILE, &st, NULL, err));
         before = sorted[i];
     }
     return 0;

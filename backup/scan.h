@@ -1,6 +1,7 @@
 /*
  * scan.h - what belongs into a backup: a walk over the data directory, its tablespaces and the
- * configuration files that lie outside, in path order, into the spilled list.
+ * configuration that lies outside, in path order, into the spilled list. Of a configuration
+ * directory that is named only the directory itself is stored.
  *
  * The exclusion rules are those of postgres/relfile.h. Links are never followed, but for
  * pg_tblspc/<oid>. What vanishes during the walk is left out: its removal is in the WAL.
@@ -16,7 +17,7 @@ struct scan_request {
     int data_fd;
     const char *data_dir;
     const struct pg_version *version;
-    char *const *outside; /* absolute paths of configuration files, any order */
+    char *const *outside; /* absolute paths of configuration files and directories, any order */
     size_t n_outside;
     const struct stop *stop;
 };

@@ -4,6 +4,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "backup/outside.h"
 #include "base/log.h"
 #include "postgres/page.h"
 
@@ -87,6 +88,7 @@ int session_open(struct session *s, const struct backup_request *q, struct err *
         log_warning("%s", s->facts.files_note);
     TRY(check_cluster(s, q, err));
     TRY(check_directory(s, q, err));
+    s->warnings = outside_find(&s->facts);
     if (s->facts.in_recovery)
         find_primary(s, q);
     return 0;

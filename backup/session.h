@@ -18,6 +18,7 @@ struct session {
     struct pg_facts facts;
     uint64_t start_lsn;
     struct backup_stop stop;
+    unsigned warnings; /* logged */
 };
 /* Connects, learns the facts, refuses what cannot be backed up: a foreign cluster, wal_level
  * minimal, pages that are not 8 KiB, a data directory that is not the server's. */

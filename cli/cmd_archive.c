@@ -65,17 +65,21 @@ static int get_failure_status(int usual, int argc, char **argv)
 
 struct get_wanted {
     const char *repo;
-    uint64_t sandbox;
+    struct wal_guard guard;
 };
 
 static int on_option(void *ctx, int code, const char *value, struct err *err)
 {
     struct get_wanted *w = ctx;
 
-    if (code == 'r')
+    if (code == 'r') {
         w->repo = value;
-    else if (lsn_parse(value, &w->sandbox) != 0 || w->sandbox == 0)
-        return err_set(err, ERR_USAGE, "--sandbox \"%.100s\" is no position in the WAL", value);
+        return 0;
+    }
+    w->guard.kind = code == 's' ? WAL_GUARD_SANDBOX : WAL_GUARD_COPY;
+    if (lsn_parse(value, &w->guard.end) != 0 || w->guard.end == 0)
+        return err_set(err, ERR_USAGE, "%s \"%.100s\" is no position in the WAL",
+                       code == 's' ? "--sandbox" : "--side-copy", value);
     return 0;
 }
 
@@ -91,7 +95,7 @@ static int get(struct app *app, int argc, char **argv, struct err *err)
     file = args.words[args.n - 2];
     dest = args.words[args.n - 1];
     mem_exit_status(wal_get_failure_status(dest));
-    app->status = wal_get(app->config, cluster, wanted.repo, wanted.sandbox, file, dest, err);
+    app->status = wal_get(app->config, cluster, wanted.repo, &wanted.guard, file, dest, err);
     if (app->status == WAL_GET_ABSENT && err->code == ERR_NOT_FOUND)
         log_debug(
             "%s",
@@ -106,6 +110,9 @@ static const struct option_row get_options[] = {
     {'s', "sandbox", "LSN",
      "for a rehearsal that replays up to there: refuse WAL that would write outside of the data "
      "directory"},
+    {'b', "side-copy", "LSN",
+     "for a copy that replays up to there: refuse WAL that would enter a directory in which "
+     "another cluster has a tablespace"},
     {0},
 };
 const struct command command_archive_get = {

@@ -136,8 +136,7 @@ static bool inside(const char *path, const char *directory)
     return strncmp(path, directory, n) == 0 && path[n] == '/';
 }
 
-/* Adds a file to the list unless it lies in the data directory, is listed, or is no file name. */
-static void add_outside(struct pg_facts *f, const char *path)
+void pg_facts_add_file(struct pg_facts *f, const char *path)
 {
     if (*path != '/' || inside(path, f->data_directory))
         return;
@@ -176,9 +175,9 @@ static int read_files(struct pg *pg, struct pg_facts *f, struct err *err)
 {
     AUTO(buf_free) struct buf note = BUF_INIT;
 
-    add_outside(f, f->config_file);
-    add_outside(f, f->hba_file);
-    add_outside(f, f->ident_file);
+    pg_facts_add_file(f, f->config_file);
+    pg_facts_add_file(f, f->hba_file);
+    pg_facts_add_file(f, f->ident_file);
     for (size_t i = 0; i < LENGTH(file_sources); i++) {
         AUTO(pg_rows_free) struct pg_rows *rows = NULL;
 
@@ -197,7 +196,7 @@ static int read_files(struct pg *pg, struct pg_facts *f, struct err *err)
             continue;
         }
         for (size_t row = 0; row < pg_count(rows); row++)
-            add_outside(f, pg_text(rows, row, 0));
+            pg_facts_add_file(f, pg_text(rows, row, 0));
     }
     if (f->outside_count > 1)
         qsort(f->outside, f->outside_count, sizeof *f->outside, by_name);

@@ -32,7 +32,7 @@ struct pg_facts {
 
     char *data_directory;                      /* absolute paths */
     char *config_file, *hba_file, *ident_file; /* "" when there is none */
-    char **outside; /* configuration files that lie outside the data directory, sorted, each once */
+    char **outside; /* configuration that lies outside the data directory, each once */
     size_t outside_count;
     char *files_note; /* NULL: the list is complete */
 
@@ -53,6 +53,9 @@ struct pg_facts {
 
 /* *out is set on success only and then the caller's to free. */
 int pg_discover(struct pg *pg, struct pg_facts *out, struct err *err) MUST_CHECK;
+/* Adds a file or directory to the list of configuration outside the data directory, unless it lies
+ * inside or is in the list. */
+void pg_facts_add_file(struct pg_facts *f, const char *path);
 void pg_facts_free(struct pg_facts *f);
 
 #endif

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/landlock.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
@@ -19,12 +20,21 @@
 #define FS_TRUNCATE UINT64_C(0x4000)
 #define NET_BIND UINT64_C(1)
 #define NET_CONNECT UINT64_C(2)
+#define SCOPE_ABSTRACT_SOCKET UINT64_C(1) /* out of the cage: no connection, no signal */
+#define SCOPE_SIGNAL UINT64_C(2)
 
-enum { ABI_REFER = 2, ABI_TRUNCATE = 3, ABI_NET = 4 };
+enum { ABI_REFER = 2, ABI_TRUNCATE = 3, ABI_NET = 4, ABI_SCOPE = 6 };
 
 struct attributes {
-    uint64_t fs, net;
+    uint64_t fs, net, scoped;
 };
+
+static size_t size_for(long abi)
+{
+    if (abi >= ABI_SCOPE)
+        return sizeof(struct attributes);
+    return abi >= ABI_NET ? offsetof(struct attributes, scoped) : offsetof(struct attributes, net);
+}
 
 static int create(const struct attributes *a, size_t size)
 {
@@ -55,7 +65,8 @@ int confine_prepare(struct confinement *c, const char *const *dirs, size_t n, bo
     if (abi >= ABI_TRUNCATE)
         a.fs |= FS_TRUNCATE;
     a.net = NET_BIND | (network ? 0 : NET_CONNECT);
-    c->rules = create(&a, abi >= ABI_NET ? sizeof a : sizeof a.fs);
+    a.scoped = SCOPE_ABSTRACT_SOCKET | SCOPE_SIGNAL;
+    c->rules = create(&a, size_for(abi));
     if (c->rules < 0)
         return err_sys(err, "cannot confine the server");
     for (size_t i = 0; i < n; i++)

@@ -3,10 +3,12 @@
  *
  * What keeps it apart from the original, on the same host or another:
  *
- *  - Files. All of it lies in a new directory of mode 0700 (sandbox.h): data, tablespaces, sockets,
- *    log. The restore writes there and nowhere else. What replay could write elsewhere, a
- * tablespace made after the backup, is refused by archive-get (--sandbox) before PostgreSQL sees
- * it. And the server and all its children are confined by the kernel, where it can (confine.h).
+ *  - Files. All of it lies in a new directory of mode 0700 (sandbox.h), which is not in the
+ *    original's: data, tablespaces, sockets, log. The restore writes there and nowhere else; links
+ *    of the data directory that lead elsewhere are left out (stray.h). What replay could write
+ *    elsewhere, a tablespace made after the backup, is refused by archive-get (--sandbox) before
+ *    PostgreSQL sees it. And the server and all its children are confined by the kernel, where it
+ *    can (confine.h).
  *  - Archive. archive_mode is off, in the file and on the command line, which wins; there is no
  *    archive_command. The repository is only read; a lease in it keeps the backup, and is released.
  *  - Replication. No primary_conninfo, no slot, no WAL sender; subscriptions of a subscriber would
@@ -103,6 +105,32 @@ static const char *where(const struct drill_request *q, char **made)
     return *made;
 }
 
+/* The nearest directory that exists, without links. */
+static char *existing_part(const char *path)
+{
+    AUTO(mem_free) char *part = xstrdup(path);
+    char *real, *slash;
+
+    while ((real = realpath(part, NULL)) == NULL && (slash = strrchr(part, '/')) != NULL)
+        *slash = '\0';
+    return real != NULL ? real : xstrdup("/");
+}
+
+/* There it would become a part of the original's backups. */
+static int refuse_inside(const char *dir, const char *original, struct err *err)
+{
+    AUTO(mem_free) char *place = existing_part(dir);
+    AUTO(mem_free) char *data = original == NULL ? NULL : realpath(original, NULL);
+    size_t len = data == NULL ? 0 : strlen(data);
+
+    if (len == 0 || strncmp(place, data, len) != 0 || (place[len] != '/' && place[len] != '\0'))
+        return 0;
+    return err_set(err, ERR_USAGE,
+                   "\"%s\" is inside the data directory of the original (\"%s\"); name another "
+                   "place with --dir or \"dir\"",
+                   dir, original);
+}
+
 static void name_target(struct drill *d)
 {
     AUTO(buf_free) struct buf text = BUF_INIT;
@@ -187,12 +215,15 @@ static int plan(struct drill *d, struct err *err)
     const struct drill_request *q = d->q;
     const char *told = q->pg_bin != NULL ? q->pg_bin : q->cluster->drill.pg_bin;
     AUTO(mem_free) char *made = NULL;
+    const char *dir = where(q, &made);
 
+    TRY(refuse_inside(dir, q->cluster->data, err));
     TRY(choose_moment(d, err));
-    TRY(sandbox_make(&d->box, q->config->state_dir, where(q, &made), q->cluster->name, err));
+    TRY(sandbox_make(&d->box, q->config->state_dir, dir, q->cluster->name, err));
     d->restore.data_dir = d->box.data;
     d->restore.sandbox = d->box.dir;
     TRY(restore_prepare(&d->restore, &d->plan, err));
+    TRY(refuse_inside(d->box.dir, d->plan.job->layout.original_dir, err));
     if (d->made->repo == NULL) /* else it is the one that was asked for, by this very string */
         d->made->repo = xstrdup(d->plan.repo);
     d->made->label = xstrdup(d->plan.label);
@@ -219,9 +250,11 @@ static int restore(struct drill *d, struct err *err)
 static int confine(struct drill *d, struct err *err)
 {
     const struct drill_request *q = d->q;
-    const char *const dirs[] = {d->box.dir, d->box.sockets, q->config->state_dir};
+    AUTO(mem_free) char *spool = xasprintf("%s/spool", q->config->state_dir); /* of archive-get */
+    const char *const dirs[] = {d->box.dir, d->box.sockets, spool};
     bool network = false;
 
+    TRY(fs_mkdirs(spool, 0700, err));
     for (size_t i = 0; i < d->plan.job->repos.n; i++) {
         AUTO(repo_config_free) struct repo_config conf = {0};
 

@@ -117,6 +117,8 @@ static int install(struct structure *s, struct err *err)
 
     TRY(pg_query(s->pg, "SET default_transaction_read_only = off", PG_NONE, 0, NULL, err));
     TRY(pg_query(s->pg, "SET lock_timeout = '1s'", PG_NONE, 0, NULL, err));
+    /* The database's event triggers do not concern it. */
+    TRY(pg_query(s->pg, "SET session_replication_role = replica", PG_NONE, 0, NULL, err));
     TRY(pg_query(s->pg, "CREATE EXTENSION IF NOT EXISTS amcheck WITH SCHEMA pg_catalog", PG_NONE, 0,
                  NULL, err));
     TRY(pg_query(s->pg, "ALTER EXTENSION amcheck UPDATE", PG_NONE, 0, NULL, err));

@@ -17,6 +17,7 @@
 #include "restore/delta.h"
 #include "restore/owner.h"
 #include "restore/site.h"
+#include "restore/stray.h"
 #include "restore/target_file.h"
 #include "restore/write.h"
 
@@ -118,21 +119,31 @@ static int make_dir(struct fetch *f, const struct entry *e, unsigned root, const
     return fit_dir(f, e, fd, name, err);
 }
 
-/* Links to tablespaces lead to where they are now, all others to where they always did. */
-static const char *link_target(const struct fetch *f, const struct entry *e, const char *rel)
+/* The root of the tablespace that the link leads to; 0: it leads elsewhere. */
+static unsigned tablespace_of(const struct fetch *f, const char *rel)
 {
     static const char tblspc[] = "pg_tblspc/";
-    unsigned root = 0;
 
-    if (strncmp(rel, tblspc, sizeof tblspc - 1) == 0)
-        root = layout_tablespace(f->t->layout, oid_parse(rel + sizeof tblspc - 1));
-    return root != 0 ? f->t->layout->roots[root].dir : e->target;
+    if (strncmp(rel, tblspc, sizeof tblspc - 1) != 0)
+        return 0;
+    return layout_tablespace(f->t->layout, oid_parse(rel + sizeof tblspc - 1));
 }
 
+static int leave_out(struct fetch *f, const struct entry *e, int fd, const char *name,
+                     enum found found, struct err *err)
+{
+    buf_addf(&f->done->left_out, "\"%s\" to \"%s\"\n", e->path, e->target);
+    if (found == FOUND_LINK && unlinkat(fd, name, 0) != 0)
+        return err_sys(err, "cannot remove the link \"%s\"", e->path);
+    return 0;
+}
+
+/* Links to tablespaces lead to where they are now, all others to where they always did. */
 static int make_link(struct fetch *f, const struct entry *e, unsigned root, const char *rel,
                      enum found found, struct err *err)
 {
-    const char *name, *target = link_target(f, e, rel);
+    unsigned tablespace = root == ROOT_DATA ? tablespace_of(f, rel) : 0;
+    const char *target = tablespace != 0 ? f->t->layout->roots[tablespace].dir : e->target, *name;
     char now[4096];
     ssize_t len;
     uid_t uid;
@@ -142,6 +153,8 @@ static int make_link(struct fetch *f, const struct entry *e, unsigned root, cons
     if (target == NULL || target[0] == '\0')
         return err_set(err, ERR_CORRUPT, "the backup's link \"%s\" leads nowhere", e->path);
     TRY(parent_of(f, root, rel, &fd, &name, err));
+    if (tablespace == 0 && stray_link(f->t->layout, root, rel, target))
+        return leave_out(f, e, fd, name, found, err);
     if (found == FOUND_LINK) {
         len = readlinkat(fd, name, now, sizeof now);
         if (len == (ssize_t)strlen(target) && memcmp(now, target, (size_t)len) == 0)

@@ -26,7 +26,9 @@ struct fetch_terms { /* all borrowed */
 };
 struct fetch_done {
     uint64_t files, bytes_fetched, bytes_kept, files_removed;
-    bool owner_lost; /* some belonged to another user, which only root can restore */
+    bool owner_lost;     /* some belonged to another user, which only root can restore */
+    struct buf left_out; /* links that were not made, see stray.h: lines `"rel" to "target"`; the
+                            caller's, also after an error */
 };
 int fetch_all(const struct fetch_terms *t, struct fetch_done *done, struct err *err) MUST_CHECK;
 

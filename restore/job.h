@@ -39,4 +39,7 @@ void start_command(const struct layout *l, const struct pubinfo *pub,
 /* The postgresql.conf that the server will read; NULL: it has none that is known. Caller frees. */
 char *start_conf(const struct layout *l, const struct backup_info *info);
 
+/* beside.c: a note on tablespaces of the original, if it is on this host and this is a copy. */
+void beside_note(const struct restore_request *q, struct restore_plan *plan);
+
 #endif

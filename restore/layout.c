@@ -159,7 +159,8 @@ int layout_plan(struct layout *l, const struct restore_request *q, const char *d
     if (original == NULL)
         original = q->cluster->data;
     l->original_dir = original == NULL ? NULL : xstrdup(original);
-    l->side_copy = q->sandbox != NULL || (original != NULL && !same_dir(original, data_dir));
+    l->sandbox = q->sandbox != NULL;
+    l->side_copy = l->sandbox || (original != NULL && !same_dir(original, data_dir));
     add_root(l, tidy_path(data_dir));
     add_root(l, wal_dir != NULL ? tidy_path(wal_dir)
                                 : xasprintf("%s/pg_wal", l->roots[ROOT_DATA].dir));

@@ -35,6 +35,7 @@ struct layout {
     bool wal_apart;          /* pg_wal is a link to roots[ROOT_WAL].dir */
     bool has_config;         /* set by the caller: the backup has a tree "config" */
     bool side_copy;          /* not the directory the backup was taken from */
+    bool sandbox;            /* of a rehearsal */
     char *original_dir;      /* "data_directory" of the backup; or NULL */
     const char *version_dir; /* "PG_15_202209061": the cluster's own directory in a tablespace */
 };

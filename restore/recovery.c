@@ -48,8 +48,11 @@ int recovery_command(struct buf *out, const struct recovery_terms *t, struct err
     buf_adds(out, " archive-get");
     if (q->repo != NULL)
         buf_addf(out, " --repo %s", q->repo);
+    lsn_format(t->end_lsn != 0 ? t->end_lsn : UINT64_MAX, lsn);
     if (q->sandbox != NULL)
-        buf_addf(out, " --sandbox %s", lsn_format(t->end_lsn != 0 ? t->end_lsn : UINT64_MAX, lsn));
+        buf_addf(out, " --sandbox %s", lsn);
+    else if (t->layout != NULL && t->layout->side_copy)
+        buf_addf(out, " --side-copy %s", lsn); /* beside the original it could enter its files */
     buf_addf(out, " %s \"%%f\" \"%%p\"", q->cluster->name);
     return 0;
 }
@@ -212,6 +215,23 @@ static void add_own_files(struct buf *out, const struct layout *l, const struct 
     }
 }
 
+/* What a server writes, removes or runs outside of its data directory is the original's. */
+static void add_keep_off(struct buf *out, const struct recovery_terms *t,
+                         const struct buf *main_conf, const struct buf *auto_conf)
+{
+    AUTO(buf_free) struct buf value = BUF_INIT;
+
+    if (!t->layout->side_copy)
+        return;
+    conf_set(out, "archive_cleanup_command", "");
+    conf_set(out, "recovery_end_command", "");
+    conf_set(out, "external_pid_file", "");
+    if (t->control != NULL && t->control->version->major < 15)
+        conf_set(out, "stats_temp_directory", "pg_stat_tmp"); /* emptied when a server starts */
+    if (find_setting(main_conf, auto_conf, "log_directory", &value) && value.p[0] == '/')
+        conf_set(out, "log_directory", "log");
+}
+
 /* ---- the block ---- */
 
 int recovery_settings(struct buf *out, const struct recovery_terms *t, const struct buf *main_conf,
@@ -225,8 +245,10 @@ int recovery_settings(struct buf *out, const struct recovery_terms *t, const str
     add_target(out, t);
     if (t->request->archive == RESTORE_ARCHIVE_OFF)
         conf_set(out, "archive_mode", "off");
-    if (t->layout != NULL)
+    if (t->layout != NULL) {
         add_own_files(out, t->layout, main_conf, auto_conf);
+        add_keep_off(out, t, main_conf, auto_conf);
+    }
     if (t->control != NULL)
         add_limits(out, t->control, main_conf, auto_conf);
     return 0;

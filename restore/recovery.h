@@ -17,7 +17,7 @@ struct recovery_terms {
     const struct restore_request *request;
     const struct target *target;
     uint32_t timeline;  /* to recover along; 0: "latest" */
-    uint64_t end_lsn;   /* of a sandbox: where recovery will stop; 0: at the end of all WAL */
+    uint64_t end_lsn;   /* where recovery will stop; 0: at the end of all WAL */
     const char *label;  /* of the backup, for a comment */
     const char *config; /* absolute path of the configuration file */
     const struct layout *layout;

@@ -174,7 +174,9 @@ static void add_notes(const struct restore_request *q, struct restore_plan *plan
                     "archive_mode and restart, or restore with --archive on\n");
     if (job->layout.side_copy)
         buf_adds(b, "the copy has the original's port: with both on one host, start it with "
-                    "another (-o \"-p PORT\")\n");
+                    "another (-o \"-p PORT\"); external_pid_file, an absolute log_directory and "
+                    "the commands of recovery are reset in its postgresql.auto.conf, so that it "
+                    "keeps off the original's files\n");
     if (job->layout.has_config)
         buf_addf(b, "configuration from outside the data directory is put into \"%s\"\n",
                  job->layout.roots[ROOT_CONFIG].dir);
@@ -245,6 +247,7 @@ static int describe(const struct restore_request *q, struct restore_plan *plan, 
     set_start_command(plan, false);
     choose_timeline(q, plan);
     add_notes(q, plan);
+    beside_note(q, plan);
     TRY(note_old_wal(q, plan, err));
     return check_space(plan, err);
 }
@@ -336,6 +339,29 @@ static void leave_pinned(const struct restore_request *q, struct restore_plan *p
     pin_remember(q->config->state_dir, q->cluster->name, plan->data_dir, &note);
 }
 
+static void fetch_done_free(struct fetch_done *done)
+{
+    buf_free(&done->left_out);
+}
+
+/* What a sandbox lacks is its own affair: it goes away. */
+static void note_left_out(const struct restore_request *q, struct restore_plan *plan,
+                          const struct buf *left_out)
+{
+    for (const char *line = left_out->p; line != NULL && *line != '\0';) {
+        size_t len = strcspn(line, "\n");
+
+        buf_addf(&plan->notes, "%sthe link %.*s was left out: %s\n",
+                 q->sandbox == NULL ? "WARNING: " : "", (int)len, line,
+                 q->sandbox == NULL
+                     ? "what it leads to is not in the backup, and this copy would write into it; "
+                       "make a directory or another link in its place if the server needs one"
+                     : "a rehearsal has no part in what it leads to");
+        plan->warnings += q->sandbox == NULL;
+        line += len + (line[len] != '\0');
+    }
+}
+
 static int fetch(const struct restore_request *q, struct restore_plan *plan,
                  struct pgmanifest *listing, struct err *err)
 {
@@ -350,13 +376,15 @@ static int fetch(const struct restore_request *q, struct restore_plan *plan,
         .progress = q->progress,
         .listing = listing,
     };
-    struct fetch_done done;
+    AUTO(fetch_done_free) struct fetch_done done = {0};
 
     TRY(fetch_all(&terms, &done, err));
     plan->files = done.files;
     plan->bytes_fetched = done.bytes_fetched;
     plan->bytes_kept = done.bytes_kept;
     plan->files_removed = done.files_removed;
+    buf_text(&done.left_out);
+    note_left_out(q, plan, &done.left_out);
     if (done.owner_lost)
         buf_adds(&plan->notes, "some files belonged to another user; they now belong to the one "
                                "who restored them\n");

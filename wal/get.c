@@ -98,7 +98,7 @@ struct call {
     const struct config *c;
     const struct cluster_config *cluster;
     const char *repo, *file;
-    uint64_t sandbox; /* 0: none */
+    struct wal_guard guard;
     struct wal_file f;
     struct wal_identity id;
     char *standby;  /* data directory, if it is one */
@@ -161,17 +161,17 @@ static int withhold(struct call *k, struct err *err)
     return -1;
 }
 
-/* ---- what a rehearsal must not get ---- */
+/* ---- what a recovery must not replay ---- */
 
 static int guard(const struct call *k, struct err *err)
 {
     AUTO(buf_free) struct buf bytes = BUF_INIT;
     size_t cut;
 
-    if (k->sandbox == 0 || k->f.kind != WAL_SEGMENT)
+    if (k->guard.kind == WAL_GUARD_NONE || k->f.kind != WAL_SEGMENT)
         return 0;
     TRY(fs_read_file(AT_FDCWD, k->d.temporary, WAL_SEGSZ_MAX, &bytes, err));
-    if (wal_guard(bytes.p, bytes.len, k->sandbox, &cut, err) != 0)
+    if (wal_guard(bytes.p, bytes.len, &k->guard, &cut, err) != 0)
         return err_context(err, "\"%s\"", k->file);
     if (cut == bytes.len)
         return 0;
@@ -255,16 +255,13 @@ static int deliver(struct call *k, const char *dest, struct err *err)
 }
 
 int wal_get(const struct config *c, const struct cluster_config *cluster, const char *repo,
-            uint64_t sandbox, const char *file, const char *dest, struct err *err)
+            const struct wal_guard *guard, const char *file, const char *dest, struct err *err)
 {
     AUTO(call_end)
-    struct call k = {.c = c,
-                     .cluster = cluster,
-                     .repo = repo,
-                     .sandbox = sandbox,
-                     .file = file,
-                     .d = {.fd = -1}};
+    struct call k = {.c = c, .cluster = cluster, .repo = repo, .file = file, .d = {.fd = -1}};
 
+    if (guard != NULL)
+        k.guard = *guard;
     if (wal_file_parse(file, &k.f) != 0) {
         err_set(err, ERR_USAGE, "\"%s\" is not the name of a WAL file", file);
         return wal_get_failure_status(dest);

@@ -8,6 +8,7 @@
 #define PGBR_WAL_GET_H
 
 #include "config/open.h"
+#include "wal/guard.h"
 
 enum wal_get_status { WAL_GET_DELIVERED = 0, WAL_GET_ABSENT = 1, WAL_GET_FAILED = 200 };
 /* Fetches `file` to dest (absolute, or relative to the present directory, which is the data
@@ -15,9 +16,10 @@ enum wal_get_status { WAL_GET_DELIVERED = 0, WAL_GET_ABSENT = 1, WAL_GET_FAILED 
  * standbys (standby.signal in the present directory or beside dest's pg_wal: everything but 0
  * becomes 1) applied; err tells why when it is not 0,
  * with ERR_NOT_FOUND exactly when the file certainly is nowhere. repo: only this one, or NULL.
- * sandbox: 0, or, for a rehearsal, up to where it replays; see wal/guard.h. */
+ * guard: what this recovery must not replay, or NULL. */
 int wal_get(const struct config *c, const struct cluster_config *cluster, const char *repo,
-            uint64_t sandbox, const char *file, const char *dest, struct err *err) MUST_CHECK;
+            const struct wal_guard *guard, const char *file, const char *dest,
+            struct err *err) MUST_CHECK;
 /* What to exit with when not even the configuration could be read: 200, or 1 for a standby. */
 int wal_get_failure_status(const char *dest);
 

@@ -8,8 +8,17 @@
  */
 #include "wal/guard.h"
 
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
 #include "base/buf.h"
+#include "base/mem.h"
 #include "postgres/lsn.h"
+#include "postgres/version.h"
 #include "postgres/wal_reader.h"
 #include "postgres/wal_record.h"
 
@@ -24,25 +33,91 @@ enum {
     OID_SIZE = 4,
 };
 
+/* ---- whose directory it is ---- */
+
+static void close_list(DIR **d)
+{
+    if (*d != NULL)
+        closedir(*d);
+    *d = NULL;
+}
+
+/* A tablespace of the present data directory: recovery that starts anew finds what it has made. */
+static bool is_own(const char *location)
+{
+    AUTO(close_list) DIR *list = opendir("pg_tblspc");
+    char target[PATH_MAX];
+
+    for (struct dirent *e; list != NULL && (e = readdir(list)) != NULL;) {
+        ssize_t n = readlinkat(dirfd(list), e->d_name, target, sizeof target - 1);
+
+        if (n > 0 && (size_t)n == strlen(location) && memcmp(target, location, (size_t)n) == 0)
+            return true;
+    }
+    return false;
+}
+
+bool wal_guard_is_free(const char *location, unsigned major)
+{
+    const struct pg_version *v = pg_version_by_major(major);
+    AUTO(mem_free) char *dir = NULL;
+    struct stat st;
+
+    if (v == NULL)
+        return false;
+    dir = xasprintf("%s/%s", location, v->tablespace_dir);
+    if (lstat(dir, &st) != 0 && (errno == ENOENT || errno == ENOTDIR))
+        return true;
+    return is_own(location);
+}
+
+/* ---- one record ---- */
+
 struct guarding {
-    uint64_t start, end; /* of the segment; of replay */
+    const struct wal_guard *want;
+    uint64_t start; /* of the segment */
+    unsigned major;
     size_t *cut;
 };
 
-static int refuse(const struct guarding *g, uint64_t lsn, const char *path, size_t len,
+/* whole: all of the path is there. */
+static bool is_harmless(const struct guarding *g, const char *path, size_t len, bool whole)
+{
+    AUTO(mem_free) char *location = xstrndup(path, len);
+
+    return g->want->kind == WAL_GUARD_COPY && whole && wal_guard_is_free(location, g->major);
+}
+
+static int refuse(const struct guarding *g, uint64_t lsn, const char *path, size_t len, bool whole,
                   struct err *err)
 {
     size_t offset = lsn > g->start ? (size_t)(lsn - g->start) : 0;
     char at[LSN_TEXT];
 
-    if (lsn >= g->end) {
+    if (is_harmless(g, path, len, whole))
+        return 0;
+    if (lsn == g->want->end)
+        return 0; /* to stop before a record PostgreSQL must see it */
+    if (lsn > g->want->end) {
         *g->cut = MIN_OF(*g->cut, offset);
         return 0;
     }
-    return err_set(err, ERR_UNSUPPORTED,
-                   "the WAL creates a tablespace in \"%.*s\" (at %s), which a rehearsal must not "
-                   "touch; rehearse from a backup that was taken after that",
-                   (int)len, path, lsn_format(lsn, at));
+    lsn_format(lsn, at);
+    if (g->want->kind == WAL_GUARD_SANDBOX)
+        return err_set(err, ERR_UNSUPPORTED,
+                       "the WAL creates a tablespace in \"%.*s\" (at %s), which a rehearsal must "
+                       "not touch; rehearse from a backup that was taken after that",
+                       (int)len, path, at);
+    return err_set(
+        err, ERR_UNSUPPORTED,
+        "the WAL creates a tablespace in \"%.*s\" (at %s), %s: this copy would write "
+        "into it; restore on another host, or to before it (--target-lsn %s "
+        "--exclusive), or from a backup that was taken after it (with --tablespace-map); "
+        "or, if no cluster uses that directory any more, empty it and start again",
+        (int)len, path, at,
+        whole ? "where there is one already, which may be the original's"
+              : "whose name cannot be seen as a whole",
+        at);
 }
 
 /* bytes: the record at lsn without its first `gone` ones, as far as it is here. */
@@ -58,13 +133,13 @@ static int look(const struct guarding *g, const uint8_t *bytes, size_t len, size
     if (bytes[AT_DATA - gone] != DATA_SHORT && bytes[AT_DATA - gone] != DATA_LONG)
         return 0;
     if (data >= len)
-        return gone != 0 ? 0 : refuse(g, lsn, "?", 1, err); /* the path is in the next segment */
+        return gone != 0 ? 0 : refuse(g, lsn, "?", 1, false, err); /* the path comes next */
     if (bytes[data] != '/')
         return 0; /* in place: below the data directory */
     end = data;
     while (end < len && bytes[end] != '\0')
         end++;
-    return refuse(g, lsn, (const char *)bytes + data, end - data, err);
+    return refuse(g, lsn, (const char *)bytes + data, end - data, end < len, err);
 }
 
 /* The record that began in the segment before. */
@@ -89,12 +164,12 @@ static int look_at_part(const struct guarding *g, const struct wal_walk *w, stru
         return look(g, bytes, w->part.len, 0, w->part_lsn, err);
     if (bytes[AT_RMID] != RM_TABLESPACE || (bytes[AT_INFO] & WAL_INFO_OPCODE) != TABLESPACE_CREATE)
         return 0;
-    return refuse(g, w->part_lsn, "?", 1, err);
+    return refuse(g, w->part_lsn, "?", 1, false, err);
 }
 
-static int walk(struct wal_walk *w, uint64_t end, size_t *cut, struct err *err)
+static int walk(struct wal_walk *w, const struct wal_guard *want, size_t *cut, struct err *err)
 {
-    struct guarding g = {w->segment.start, end, cut};
+    struct guarding g = {want, w->segment.start, w->segment.major, cut};
     struct wal_record rec;
     enum wal_step step;
 
@@ -104,7 +179,8 @@ static int walk(struct wal_walk *w, uint64_t end, size_t *cut, struct err *err)
     return step == WAL_MORE ? look_at_part(&g, w, err) : 0;
 }
 
-int wal_guard(const void *segment, size_t len, uint64_t end, size_t *cut, struct err *err)
+int wal_guard(const void *segment, size_t len, const struct wal_guard *g, size_t *cut,
+              struct err *err)
 {
     AUTO(wal_walk_free) struct wal_walk w;
     struct err ignored = {0};
@@ -113,5 +189,5 @@ int wal_guard(const void *segment, size_t len, uint64_t end, size_t *cut, struct
     wal_walk_init(&w);
     if (wal_walk_feed(&w, segment, len, WAL_ANY, &ignored) != 0)
         return 0;
-    return walk(&w, end, cut, err);
+    return walk(&w, g, cut, err);
 }

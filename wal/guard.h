@@ -3,24 +3,41 @@
  *
  * Only one kind of record does: the creation of a tablespace names an absolute directory, which
  * replay enters and, if there already is this version's directory in it, takes for its own. In a
- * copy on the original's host that would be the original's.
+ * copy on the original's host that would be the original's: replay changes and removes its files
+ * while it works with them.
  */
 #ifndef PGBR_WAL_GUARD_H
 #define PGBR_WAL_GUARD_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 #include "base/err.h"
 
+enum wal_guard_kind {
+    WAL_GUARD_NONE,
+    WAL_GUARD_SANDBOX, /* a rehearsal: no tablespace anywhere */
+    WAL_GUARD_COPY,    /* a copy that may be beside the original: none where there is one already */
+};
+struct wal_guard {
+    enum wal_guard_kind kind;
+    uint64_t end; /* the recovery replays up to there; UINT64_MAX: all there is */
+};
+
 /*
- * A whole segment, for a recovery that replays up to end (UINT64_MAX: all there is).
- * ERR_UNSUPPORTED, naming the directory and the position: it would create a tablespace somewhere.
- * One that lies behind end is not to be replayed; so that it cannot be, *cut is set to its offset,
- * from which on the segment must be zeros (len: nothing to cut). What is no valid WAL is
- * PostgreSQL's to refuse. Pure.
+ * A whole segment. ERR_UNSUPPORTED, naming the directory and the position: it creates a tablespace
+ * that this recovery must not. One at the end is seen and not replayed. One that lies behind is not
+ * to be seen; so that it cannot be, *cut is set to its offset, from which on the segment must be
+ * zeros (len: nothing to cut). What is no valid WAL is PostgreSQL's to refuse. For a copy the
+ * directory is looked at, as the server in the present directory would find it; one whose name lies
+ * in two segments is refused.
  */
-int wal_guard(const void *segment, size_t len, uint64_t end, size_t *cut,
+int wal_guard(const void *segment, size_t len, const struct wal_guard *g, size_t *cut,
               struct err *err) MUST_CHECK;
+
+/* May the server whose data directory is the present one make the tablespace of this major version
+ * in that directory? Not if there is one; but its own it makes again when recovery is. */
+bool wal_guard_is_free(const char *location, unsigned major);
 
 #endif

@@ -35,6 +35,13 @@ CONF
 mkdir -p "$etc/conf.d"
 echo "maintenance_work_mem = 19MB" >"$etc/conf.d/extra.conf"
 echo "# a line of our own" >>"$etc/pg_hba.conf"
+# what the server reads and no view of it names: includes alone, an empty directory, a list of names
+printf '%s\n' "include 'only.conf'" "include_dir 'empty.d'" >>"$etc/postgresql.conf"
+echo "include_if_exists 'deep/none.conf'" >"$etc/only.conf"
+mkdir "$etc/deep" "$etc/empty.d"
+echo "# no setting" >"$etc/deep/none.conf"
+echo "local @shops all trust" >>"$etc/pg_hba.conf"
+echo "shop" >"$etc/shops"
 chown -R "$run_as" "$etc"
 write_config --cipher secret main
 pgbr init main
@@ -45,6 +52,11 @@ ok 'the data directory has none' test ! -e main/postgresql.conf
 
 sql main "create table t as select generate_series(1, 1000) n"
 ok 'a backup is taken' pgbr backup main
+echo "include 'gone.conf'" >>"$etc/only.conf"
+fails 3 'included configuration may be missing in the backup: .*gone.conf' 'with a warning where a file is not there' \
+    pgbr backup main --type full
+sed -i '$d' "$etc/only.conf"
+ok 'and one without' pgbr backup main
 sql main "insert into t values (5000)"
 wanted=$(dump_sum main)
 moment=$(sql main 'select clock_timestamp()')
@@ -57,8 +69,9 @@ ok 'it is restored to a directory of its own' pgbr restore main --target-time "$
     --target-action promote --data-dir "$work/copy"
 start=$(sed -n 's/^start it with: //p' <<<"$out")
 isnt "$start" '' 'restore says how to start it'
+ok 'an empty directory is in the copy' test -d "$(find copy/pgbr_config -path '*/empty.d' | head -1)/"
 is "$(find "$etc" -type f -exec sha256sum {} + | sort)" "$before" 'nothing in the original place was touched'
-for file in postgresql.conf conf.d/extra.conf pg_hba.conf pg_ident.conf; do
+for file in postgresql.conf conf.d/extra.conf pg_hba.conf pg_ident.conf only.conf deep/none.conf shops; do
     ok "$file is in the copy" cmp "$etc/$file" "$(find copy/pgbr_config -path "*/$file" | head -1)"
 done
 is "$(find copy/pgbr_config ! -user "$run_as")" '' 'belonging to the owner'

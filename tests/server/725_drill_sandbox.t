@@ -21,6 +21,10 @@ cluster_config main "port = $port" "listen_addresses = 'localhost'" "wal_level =
     "huge_pages = try" "synchronous_standby_names = 'nobody'" "synchronous_commit = local" \
     "recovery_end_command = 'touch $work/etc/recovered'" "archive_cleanup_command = 'touch $work/etc/cleaned'" \
     "primary_conninfo = 'host=$work/sock port=$port'" "primary_slot_name = 'slot'"
+# a link out of the data directory, and the original's places in settings
+ln -s "$work/aside" main/linked
+cluster_config main "data_directory = '$work/main'" "hba_file = '$work/main/pg_hba.conf'" \
+    "unix_socket_directories = '$work/sock'"
 cluster_start main
 check() { # NAME SQL EXPECTED
     printf '        %s: {sql: "%s", expect: "%s"}\n' "$1" "$2" "$3"
@@ -41,6 +45,9 @@ write_config --top "log: {level: warning}" main
     check places "select count(*) from pg_tablespace where pg_tablespace_location(oid) !~ 'pgbr-drill' and oid > 9999" 0
 } >>"$config"
 pgbr init main
+# fires where an extension is made: amcheck, in a drill
+sql main "create function meddle() returns event_trigger language plpgsql as 'begin if tg_tag = ''CREATE EXTENSION'' then raise ''meddled''; end if; end'" \
+    "create event trigger meddling on ddl_command_start execute function meddle()"
 archive_on main "cp %p $work/aside/%f && $(archive_command main)"
 sql main "create tablespace space location '$work/space'" "create schema shop" \
     "create table shop.goods tablespace space as select generate_series(1, 3) n" "create index on shop.goods (n)" \
@@ -50,7 +57,7 @@ sql main "create tablespace space location '$work/space'" "create schema shop" \
 # What does not exist "here": the server does not read it again.
 cluster_config main "shared_preload_libraries = 'auto_explain, no_such_library, \"another one\"'"
 sql main "select pg_switch_wal()"
-pgbr backup main
+fails 3 'is a link to' 'a backup' pgbr backup main
 sql main "begin; insert into goods values (4); lock table shop.quiet; prepare transaction 'waiting'"
 wait_archived main
 
@@ -81,6 +88,10 @@ done
 like "$out" 'warning +amcheck: 2 tables and indexes could not be checked: prepared' 'what a prepared transaction has locked is told'
 like "$out" 'ok +recovery target' 'the target is reached'
 
+unlike "$out" meddled 'event triggers do not get in the way of amcheck'
+fails 2 'inside the data directory of the original' 'a sandbox in the original is refused' pgbr drill main --dir "$work/main/drills"
+ok 'and leaves nothing there' test ! -e main/drills
+
 # ---- with nothing of the original there, in a place too long for a socket
 cluster_stop main
 mv etc gone
@@ -109,6 +120,7 @@ start=$(sed -n 's/^  start it with: //p' <<<"$out")
 dir=$(sed -n 's/^  kept in *//p' <<<"$out")
 fails 1 . 'the next drill' pgbr drill main --target-lsn F/0
 ok 'leaves it alone' test -d "$dir/data"
+ok 'a link to what is beside the data directory is not there' test ! -h "$dir/data/linked"
 ok 'it starts' as_owner bash -c "$start -w -l $work/log/kept.log"
 is "$(as_owner /usr/lib/postgresql/15/bin/psql -XAtq -h "$dir" -p 5432 -U chief postgres -c 'show archive_mode')" off \
     'without archiving'

@@ -281,16 +281,19 @@ static void configuration_outside_is_a_tree_of_its_own(void **state)
     AUTO(mem_free) char *hba = xasprintf("%s/etc/15/pg_hba.conf", s->dir.top);
     AUTO(mem_free) char *more = xasprintf("%s/etc/15.d/a.conf", s->dir.top);
     AUTO(mem_free) char *gone = xasprintf("%s/etc/gone.conf", s->dir.top);
-    char *outside[] = {more, conf, gone, hba, conf};
+    AUTO(mem_free) char *dir = xstrndup(more, strlen(more) - strlen("/a.conf"));
+    AUTO(mem_free) char *none = xasprintf("%s/etc/none.d", s->dir.top);
+    char *outside[] = {more, conf, gone, none, hba, dir, conf};
     AUTO(mem_free)
     char *want = xasprintf(
         "d config/tmp\nd config%s\nd config%s/etc\nd config%s/etc/15\nf config%s\nf config%s\n"
-        "d config%s/etc/15.d\nf config%s\nd data\n",
-        s->dir.top, s->dir.top, s->dir.top, hba, conf, s->dir.top, more);
+        "d config%s/etc/15.d\nf config%s\nd config%s\nd data\n",
+        s->dir.top, s->dir.top, s->dir.top, hba, conf, s->dir.top, more, none);
 
     data_text(&s->dir, "../etc/15/postgresql.conf", "port = 1\n");
     data_text(&s->dir, "../etc/15/pg_hba.conf", "# none\n");
     data_text(&s->dir, "../etc/15.d/a.conf", "# none\n");
+    assert_int_equal(mkdir(none, 0700), 0); /* the server wants to find it, empty or not */
     scan(s, 15, outside, LENGTH(outside));
     assert_int_equal(strncmp(buf_text(&s->lines), want, strlen(want)), 0);
     assert_int_equal(s->found.warnings, 1); /* the one that is not there */

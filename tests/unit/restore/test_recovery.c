@@ -85,6 +85,58 @@ static void a_command_survives_shell_and_server(void **state)
     }
 }
 
+/* Beside the original, its recovery must not enter what is the original's. */
+static void a_copy_is_guarded_and_what_is_in_place_is_not(void **state)
+{
+    struct layout layout = {0};
+    (void)state;
+
+    for (int copy = 0; copy < 2; copy++) {
+        AUTO(buf_free) struct buf out = BUF_INIT;
+        struct example x;
+        struct err err = {0};
+
+        set_up(&x);
+        layout.side_copy = copy;
+        x.terms.layout = &layout;
+        OK(recovery_command(&out, &x.terms, &err), &err);
+        assert_true((strstr(buf_text(&out), "archive-get --side-copy FFFFFFFF/FFFFFFFF main") !=
+                     NULL) == copy);
+        buf_clear(&out);
+        x.terms.end_lsn = 0x10000F0;
+        OK(recovery_command(&out, &x.terms, &err), &err);
+        assert_true((strstr(buf_text(&out), "--side-copy 0/10000F0 main") != NULL) == copy);
+    }
+}
+
+static void a_copy_keeps_off_what_the_original_uses(void **state)
+{
+    struct layout layout = {.side_copy = true};
+    struct pg_control control = {.version = pg_version_by_major(14)};
+    AUTO(buf_free) struct buf out = BUF_INIT;
+    struct example x;
+    (void)state;
+
+    set_up(&x);
+    x.terms.layout = &layout;
+    x.terms.control = &control;
+    settings(&x, "external_pid_file = '/run/main.pid'\nlog_directory = '/var/log/pg'\n", "", &out);
+    assert_set(&out, "external_pid_file", "");
+    assert_set(&out, "archive_cleanup_command", "");
+    assert_set(&out, "recovery_end_command", "");
+    assert_set(&out, "log_directory", "log");
+    assert_set(&out, "stats_temp_directory", "pg_stat_tmp");
+    control.version = pg_version_by_major(15); /* does not know it any more */
+    settings(&x, "log_directory = 'mine'\n", "", &out);
+    assert_set(&out, "stats_temp_directory", NULL);
+    assert_set(&out, "log_directory", NULL);
+    layout.side_copy = false;
+    settings(&x, "log_directory = '/var/log/pg'\n", "", &out);
+    assert_set(&out, "external_pid_file", NULL);
+    assert_set(&out, "archive_cleanup_command", NULL);
+    assert_set(&out, "log_directory", NULL);
+}
+
 static void a_path_with_a_line_break_is_refused(void **state)
 {
     AUTO(buf_free) struct buf out = BUF_INIT;
@@ -337,6 +389,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_command_survives_shell_and_server),
+        cmocka_unit_test(a_copy_is_guarded_and_what_is_in_place_is_not),
+        cmocka_unit_test(a_copy_keeps_off_what_the_original_uses),
         cmocka_unit_test(a_path_with_a_line_break_is_refused),
         cmocka_unit_test(one_target_is_set_and_it_is_the_last),
         cmocka_unit_test(inclusive_timeline_and_action_are_always_told),

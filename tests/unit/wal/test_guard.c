@@ -1,8 +1,13 @@
 /* test_guard.c - WAL that creates a tablespace does not reach a rehearsal, wherever it stands. */
 #include "wal/guard.h"
 
+#include <fcntl.h>
+#include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
+#include "base/fs.h"
+#include "base/mem.h"
 #include "postgres/version.h"
 #include "tests/lib/test.h"
 #include "tests/lib/wal_make.h"
@@ -26,12 +31,15 @@ static uint64_t create(struct wal_make *m, const char *path)
 
 static int guard(struct wal_make *m, size_t index, uint64_t end, size_t *cut, struct err *err)
 {
-    return wal_guard(wal_make_segment(m, index), SEGSZ, end, cut, err);
+    const struct wal_guard g = {WAL_GUARD_SANDBOX, end};
+
+    return wal_guard(wal_make_segment(m, index), SEGSZ, &g, cut, err);
 }
 
 static void other_wal_passes(void **state)
 {
     static const uint8_t oid[4] = {1, 64, 0, 0};
+    const struct wal_guard all = {WAL_GUARD_SANDBOX, UINT64_MAX};
     AUTO(wal_make_free) struct wal_make m;
     struct err err = {0};
     size_t cut;
@@ -44,7 +52,7 @@ static void other_wal_passes(void **state)
     create(&m, ""); /* in place: below the data directory */
     OK(guard(&m, 0, UINT64_MAX, &cut, &err), &err);
     assert_int_equal(cut, SEGSZ);
-    OK(wal_guard("no WAL at all", 13, UINT64_MAX, &cut, &err), &err);
+    OK(wal_guard("no WAL at all", 13, &all, &cut, &err), &err);
     assert_int_equal(cut, 13);
 }
 
@@ -69,16 +77,19 @@ static void one_behind_the_target_is_cut_off(void **state)
 {
     AUTO(wal_make_free) struct wal_make m;
     struct err err = {0};
-    uint64_t at;
+    uint64_t at, slow;
     size_t cut;
     (void)state;
 
     begin(&m, 15);
     wal_make_noise(&m, 3000);
     at = create(&m, "/srv/fast");
-    create(&m, "/srv/slow");
-    OK(guard(&m, 0, at, &cut, &err), &err);
+    slow = create(&m, "/srv/slow");
+    OK(guard(&m, 0, at - 1, &cut, &err), &err);
     assert_int_equal(cut, at - m.start);
+    /* recovery that stops before it must see it; what follows it need not see */
+    OK(guard(&m, 0, at, &cut, &err), &err);
+    assert_int_equal(cut, slow - m.start);
     FAILS(guard(&m, 0, at + 1, &cut, &err), &err, ERR_UNSUPPORTED);
 }
 
@@ -108,14 +119,86 @@ static void one_in_two_segments_is_seen(void **state)
         if (refused == 0)
             fail_msg("with %zu bytes in the first segment nobody sees it", room);
         /* behind the target it is cut off where it begins, or all of the next one is */
-        OK(guard(&m, 0, at, &cut, &err), &err);
+        OK(guard(&m, 0, at - 1, &cut, &err), &err);
         if (cut == SEGSZ) {
-            OK(guard(&m, 1, at, &cut, &err), &err);
+            OK(guard(&m, 1, at - 1, &cut, &err), &err);
             assert_int_equal(cut, 0);
         } else {
             assert_int_equal(cut, at - m.start);
         }
     }
+}
+
+/* The present directory is a data directory, beside it the places of tablespaces. */
+static void stay(char *top)
+{
+    struct err err = {0};
+
+    assert_non_null(mkdtemp(top));
+    assert_int_equal(chdir(top), 0);
+    OK(fs_mkdirs("data/pg_tblspc", 0700, &err), &err);
+    OK(fs_mkdirs("empty", 0700, &err), &err);
+    OK(fs_mkdirs("taken/PG_15_202209061/5", 0700, &err), &err);
+    OK(fs_mkdirs("older/PG_14_202107181", 0700, &err), &err);
+    assert_int_equal(chdir("data"), 0);
+}
+
+static void a_copy_may_not_enter_what_is_another_ones(void **state)
+{
+    const struct {
+        const char *place;
+        bool refused;
+    } table[] = {{"taken", true}, {"empty", false}, {"older", false}, {"absent", false}};
+    char top[] = "/tmp/pgbr-guard.XXXXXX";
+    struct err err = {0};
+    (void)state;
+
+    stay(top);
+    for (size_t i = 0; i < LENGTH(table); i++) {
+        AUTO(wal_make_free) struct wal_make m;
+        AUTO(mem_free) char *place = xasprintf("%s/%s", top, table[i].place);
+        struct wal_guard g = {WAL_GUARD_COPY, UINT64_MAX};
+        uint64_t at;
+        size_t cut;
+
+        begin(&m, 15);
+        at = create(&m, place);
+        if (!table[i].refused) {
+            OK(wal_guard(wal_make_segment(&m, 0), SEGSZ, &g, &cut, &err), &err);
+            assert_int_equal(cut, SEGSZ);
+            continue;
+        }
+        FAILS(wal_guard(wal_make_segment(&m, 0), SEGSZ, &g, &cut, &err), &err, ERR_UNSUPPORTED);
+        assert_non_null(strstr(err.msg, place));
+        g.end = at - 1;
+        OK(wal_guard(wal_make_segment(&m, 0), SEGSZ, &g, &cut, &err), &err);
+        assert_int_equal(cut, at - m.start);
+        /* what it has made itself it makes again when recovery begins again */
+        assert_int_equal(symlink(place, "pg_tblspc/16385"), 0);
+        g.end = UINT64_MAX;
+        OK(wal_guard(wal_make_segment(&m, 0), SEGSZ, &g, &cut, &err), &err);
+        assert_int_equal(unlink("pg_tblspc/16385"), 0);
+    }
+    assert_int_equal(chdir("/"), 0);
+    OK(fs_remove_tree(AT_FDCWD, top, false, &err), &err);
+}
+
+/* Where the name is cut by the end of a segment nobody can look: it is refused. */
+static void a_name_in_two_segments_is_refused_to_a_copy(void **state)
+{
+    const struct wal_guard g = {WAL_GUARD_COPY, UINT64_MAX};
+    AUTO(wal_make_free) struct wal_make m;
+    struct err err = {0};
+    size_t cut;
+    (void)state;
+
+    begin(&m, 15);
+    wal_make_fill(&m, 600);
+    while (m.start + SEGSZ - m.end > 64 + 320)
+        wal_make_noise(&m, 64);
+    wal_make_noise(&m, (size_t)(m.start + SEGSZ - m.end) - 64);
+    create(&m, "/nowhere/a/path/that/is/long/enough/to/cross/the/end");
+    FAILS(wal_guard(wal_make_segment(&m, 0), SEGSZ, &g, &cut, &err), &err, ERR_UNSUPPORTED);
 }
 
 int main(void)
@@ -125,6 +208,8 @@ int main(void)
         cmocka_unit_test(a_tablespace_is_refused_and_named),
         cmocka_unit_test(one_behind_the_target_is_cut_off),
         cmocka_unit_test(one_in_two_segments_is_seen),
+        cmocka_unit_test(a_copy_may_not_enter_what_is_another_ones),
+        cmocka_unit_test(a_name_in_two_segments_is_refused_to_a_copy),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -137,7 +137,7 @@ static void only_a_standby_that_goes_on_does_not_get_it(void **state)
         archive_write(a, "data/postgresql.conf", cases[i].conf, strlen(cases[i].conf));
         for (size_t n = 0; n < LENGTH(names); n++) {
             int got =
-                wal_get(a->config, a->cluster, NULL, 0, names[n], "pg_wal/RECOVERYXLOG", &err);
+                wal_get(a->config, a->cluster, NULL, NULL, names[n], "pg_wal/RECOVERYXLOG", &err);
 
             if (got != (int)want[n])
                 fail_msg("case %zu, segment %zu: %d, %s", i, n, got, err.msg);

@@ -139,7 +139,7 @@ static int get(struct rig *r, const char *file)
     int status;
 
     assert_int_equal(chdir(r->data), 0);
-    status = wal_get(r->p.c, r->p.cluster, NULL, 0, file, "pg_wal/RECOVERYXLOG", &err);
+    status = wal_get(r->p.c, r->p.cluster, NULL, NULL, file, "pg_wal/RECOVERYXLOG", &err);
     if (status != 0)
         print_message("%s\n", err.msg);
     return status;
