@@ -135,7 +135,7 @@ fails 3 'ALARM: the WAL does not name block .*'"${file#main/}"'.*a record in tha
     'a page with an LSN that the WAL does not know is an alarm' pgbr backup main --type incr
 like "$out" 'backup [0-9TZ]*-F-' 'and a full backup is taken'
 is "$(as_owner python3 -c 'import sqlite3, sys
-print(sqlite3.connect(sys.argv[1]).execute("SELECT level, kind FROM event WHERE kind = 'alarm'").fetchall())' "$work/state/catalog.db")" \
+print(sqlite3.connect(sys.argv[1]).execute("SELECT level, kind FROM event WHERE kind = ?", ["alarm"]).fetchall())' "$work/state/catalog.db")" \
     "[('error', 'alarm')]" 'the catalog keeps it'
 cluster_stop main
 cp saved "$file"
