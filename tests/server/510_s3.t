@@ -98,7 +98,9 @@ cp -p all.yml "$config"
 victim=$(s3_client list pgbr backup/main/data/ | sort -k2n | tail -1 | cut -d' ' -f1)
 s3_client get pgbr "$victim" >kept
 cp kept bad
-printf 'X' | dd of=bad bs=1 seek=$(($(stat -c %s kept) / 2)) conv=notrunc status=none
+middle=$(($(stat -c %s kept) / 2)) other=X
+[ "$(dd if=kept bs=1 skip="$middle" count=1 status=none | tr -d '\0')" != X ] || other=Y
+printf '%s' "$other" | dd of=bad bs=1 seek="$middle" conv=notrunc status=none
 s3_client put pgbr "$victim" bad
 fails 3 "DAMAGED ${victim#backup/}" 'a changed byte in the bucket is found' pgbr verify main
 s3_client delete pgbr "$victim"

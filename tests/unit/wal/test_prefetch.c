@@ -164,7 +164,8 @@ static void what_was_fetched_ahead_is_delivered_without_asking(void **state)
 
     start(r);
     find(r, &seen);
-    wait_for(&seen, r->names[3], true);
+    for (size_t i = 1; i <= 3; i++) /* they come in any order */
+        wait_for(&seen, r->names[i], true);
     archive_move(r->a, "must", "away"); /* nobody could answer now */
     archive_move(r->a, "may", "away2");
     for (size_t i = 1; i <= 3; i++) {
