@@ -86,7 +86,7 @@ token token-1
 proxied "${temporary[@]}" --s3 "s3_token_file: $work/token"
 ok 'a session token' pgbr backup main
 proxied "${temporary[@]}" --s3 "s3_token_file: $work/token" --cluster 'rate_limit: 8MB'
-pgbr backup main >during.out 2>&1 &
+pgbr backup main --type full >during.out 2>&1 &
 backup=$!
 packs() {
     proxy_requests '^PUT .*/data/.* 200 '
