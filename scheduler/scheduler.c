@@ -323,6 +323,7 @@ static int load_anew(struct scheduler *s, struct config **config, struct job_set
     TRY(config_load(s->terms->config_path, config, err));
     if (strcmp((*config)->state_dir, (*s->config)->state_dir) != 0)
         return err_set(err, ERR_CONFIG, "\"state_dir\" changed: that needs a restart");
+    TRY(s->terms->check(*config, err));
     return job_set_open(set, *config, err);
 }
 
@@ -470,6 +471,7 @@ int scheduler_run(const struct scheduler_terms *terms, struct config **config, b
         log_info("%s: it starts what is due", err->msg);
         return 0;
     }
+    TRY(terms->check(*config, err));
     TRY(job_set_open(&s.set, *config, err));
     TRY(open_signals(&s, err));
     s.catalog_path = xasprintf("%s/catalog.db", (*config)->state_dir);

@@ -20,6 +20,9 @@ struct scheduler_terms {
     const char *config_path; /* whole path: read again on SIGHUP */
     bool once;               /* run what is due now, wait for it, return */
     bool quiet;              /* no messages below a warning, also after the log level changed */
+    /* Whether the commands of all jobs can be run as they are written; asked before a configuration
+     * is used. */
+    int (*check)(const struct config *config, struct err *err);
 };
 
 /* *config is replaced on SIGHUP; the one that is there at the end is the caller's. ERR_BUSY: there

@@ -176,6 +176,12 @@ reload_failed() { grep -q 'the configuration is not read again' sched.log; }
 wait_for 10 reload_failed
 like "$(cat sched.log)" 'the old one goes on: ".*/pgbr.yml" line 2, column [0-9]+: cron expression: "25" as hour: it is 0 to 23' \
     'a mistake is told with its place, and changes nothing'
+sed 's/--type full/--tipe full/' good.yml >"$config"
+is_refused() { grep -q 'job "daily": "run": unknown option "--tipe" (did you mean "--type"?)' sched.log; }
+kill -HUP "$(daemon_pid)"
+wait_for 10 is_refused
+fails 2 'line 2, column [0-9]*: job "daily": "run": unknown option "--tipe"' 'so does a mistyped option of a job' \
+    pgbr scheduler next
 sed "s/cron: '0 1/cron: '0 13/" good.yml >"$config"
 kill -HUP "$(daemon_pid)"
 reloaded() { grep -q 'the configuration was read again: 1 jobs' sched.log; }
