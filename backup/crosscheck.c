@@ -44,15 +44,17 @@ static void add(struct samples *s, const struct listed *l, const struct incremen
                 uint64_t offset)
 {
     uint32_t pages = (uint32_t)(MIN_OF(l->size, w->entry.size) / PG_PAGE_SIZE);
-    uint32_t block = (uint32_t)(offset / PG_PAGE_SIZE) / CROSSCHECK_PAGES * CROSSCHECK_PAGES;
+    uint32_t hit = (uint32_t)(offset / PG_PAGE_SIZE);
+    uint32_t block = hit / CROSSCHECK_PAGES * CROSSCHECK_PAGES;
     struct rel_file rel;
     struct sample *one = &s->items[s->n];
 
-    if (block >= pages || !relfile_parse(l->path + 5, &rel))
+    if (hit >= pages || !relfile_parse(l->path + 5, &rel))
         return;
     *one = (struct sample){.path = xstrdup(l->path + 5),
                            .block = block,
                            .n = MIN_OF((uint32_t)CROSSCHECK_PAGES, pages - block),
+                           .hit = hit - block,
                            .first = rel.segno * PG_RELSEG_PAGES,
                            .changed = w->changed};
     if (w->entry.place == PLACE_MAP) {
@@ -87,55 +89,67 @@ void samples_free(struct samples *s)
 struct looking {
     const struct crosscheck_terms *t;
     struct pack_reader *packs;
-    uint8_t *pages, *chunk; /* of the file; of the base */
-    struct extent chunk_at; /* count 0: nothing is there */
+    uint8_t *pages, *chunk;                 /* of the file; of the base */
+    struct extent places[CROSSCHECK_PAGES]; /* in the base: of the run's pages */
+    struct extent chunk_at;                 /* count 0: nothing is there */
     size_t chunk_len;
 };
 
-static int find_extent(const struct sample *s, uint32_t n_sets, uint32_t block, struct extent *e,
-                       struct err *err)
+/* The extents of one page each that hold the run's pages, in one walk of the map. */
+static int find_places(struct looking *k, const struct sample *s, struct err *err)
 {
     AUTO(map_end) struct map_walk walk = {0};
-    uint64_t page = 0;
-    int more;
+    struct extent e;
+    uint64_t page = 0, end = (uint64_t)s->block + s->n;
+    int more = 1;
 
-    TRY(map_begin(&walk, s->map, s->map_len, n_sets, err));
-    while ((more = map_next(&walk, e, err)) == 1) {
-        if (block < page + e->count) {
-            e->addr += e->set == SET_ZERO ? 0 : block - page;
-            return 0;
-        }
-        page += e->count;
+    TRY(map_begin(&walk, s->map, s->map_len, k->t->increment->n_sets, err));
+    while (page < end && (more = map_next(&walk, &e, err)) == 1) {
+        for (uint64_t i = MAX_OF(page, (uint64_t)s->block); i < MIN_OF(page + e.count, end); i++)
+            k->places[i - s->block] =
+                (struct extent){e.set, 1, e.set == SET_ZERO ? 0 : e.addr + (i - page)};
+        page += e.count;
     }
-    return more < 0 ? -1 : err_set(err, ERR_CORRUPT, "its map ends before page %u", block);
+    if (more < 0)
+        return -1;
+    if (page < end)
+        return err_set(err, ERR_CORRUPT, "its map ends before page %llu", (unsigned long long)end);
+    return 0;
 }
 
-/* *page: what the base has there, NULL for a page of zeros. */
+static bool same_chunk(struct extent a, struct extent b)
+{
+    return a.set == b.set && a.addr >> MAP_PAGE_BITS == b.addr >> MAP_PAGE_BITS;
+}
+
+/* 1 and *page: what the base has there. 0: it lies in a chunk that is not read:
+ * only the one with the page that was hit is, so that old, scattered runs cost no more than others
+ * and every page of the cluster has its chance. */
 static int base_page(struct looking *k, const struct sample *s, uint32_t block,
                      const uint8_t **page, struct err *err)
 {
-    const struct increment *inc = k->t->increment;
-    struct extent e;
-    size_t at;
+    static const uint8_t zeros[PG_PAGE_SIZE];
+    struct extent e = k->places[block - s->block];
+    size_t at = (size_t)addr_page(e.addr) * PG_PAGE_SIZE;
 
-    *page = NULL;
-    TRY(find_extent(s, inc->n_sets, block, &e, err));
+    *page = zeros;
     if (e.set == SET_ZERO)
+        return 1;
+    if (!same_chunk(e, k->places[s->hit]))
         return 0;
-    if (k->chunk_at.count == 0 || k->chunk_at.set != e.set ||
-        k->chunk_at.addr >> MAP_PAGE_BITS != e.addr >> MAP_PAGE_BITS) {
+    if (k->chunk_at.count == 0 || !same_chunk(e, k->chunk_at)) {
         uint32_t items;
 
         k->chunk_at.count = 0;
-        TRY(pack_read_chunk(k->packs, inc->labels[e.set], addr_pack(e.addr), addr_chunk(e.addr),
-                            CHUNK_PAGES, k->chunk, CHUNK_DATA_SIZE, &k->chunk_len, &items, err));
-        k->chunk_at = (struct extent){e.set, 1, e.addr};
+        TRY(pack_read_chunk(k->packs, k->t->increment->labels[e.set], addr_pack(e.addr),
+                            addr_chunk(e.addr), CHUNK_PAGES, k->chunk, CHUNK_DATA_SIZE,
+                            &k->chunk_len, &items, err));
+        k->chunk_at = e;
     }
-    at = (size_t)addr_page(e.addr) * PG_PAGE_SIZE;
     if (at + PG_PAGE_SIZE > k->chunk_len)
         return err_set(err, ERR_CORRUPT, "its chunk in the base is too short");
     *page = k->chunk + at;
-    return 0;
+    return 1;
 }
 
 /* ---- looking ---- */
@@ -146,9 +160,9 @@ enum look { LOOK_FINE, LOOK_CHANGED, LOOK_DIFFERS };
 static int look_at(struct looking *k, const struct sample *s, uint32_t block, const uint8_t *page,
                    enum look *found, struct err *err)
 {
-    static const uint8_t zeros[PG_PAGE_SIZE];
     uint64_t lsn = page_lsn(page);
     const uint8_t *base;
+    int known;
 
     *found = LOOK_FINE;
     if (lsn > k->t->base_start && lsn <= k->t->start) {
@@ -157,8 +171,10 @@ static int look_at(struct looking *k, const struct sample *s, uint32_t block, co
     }
     if (lsn > k->t->start || !k->t->by_content || s->map == NULL || s->first + block == 0)
         return 0;
-    TRY(base_page(k, s, block, &base, err));
-    if (memcmp(page, base != NULL ? base : zeros, PG_PAGE_SIZE) != 0)
+    known = base_page(k, s, block, &base, err);
+    if (known < 0)
+        return -1;
+    if (known == 1 && memcmp(page, base, PG_PAGE_SIZE) != 0)
         *found = LOOK_DIFFERS;
     return 0;
 }
@@ -228,6 +244,8 @@ static int check_one(struct looking *k, const struct sample *s, struct buf *alar
     TRY(fs_pread_all(fd, k->pages, (size_t)s->n * PG_PAGE_SIZE, (uint64_t)s->block * PG_PAGE_SIZE,
                      &got, s->path, err));
     *read += got;
+    if (k->t->by_content && s->map != NULL)
+        TRY(find_places(k, s, err));
     return look_at_run(k, s, fd, got / PG_PAGE_SIZE, alarm, err);
 }
 

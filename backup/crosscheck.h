@@ -5,8 +5,9 @@
  * an incremental leaves to its base. A page whose LSN lies between the two backups' starts was
  * changed by a record that the index does not know. With data checksums, where even hint bits are
  * logged, a page must also be, byte for byte, what the base holds (if both were copied from a
- * primary). Either is an alarm: something is wrong with the index, the archive or the disk, and no
- * incremental is to be trusted.
+ * primary): so the page that was hit is compared, and those of its run that lie in the same chunk,
+ * the only one that is read for a run. Either is an alarm: something is wrong with the index, the
+ * archive or the disk, and no incremental is to be trusted.
  */
 #ifndef PGBR_BACKUP_CROSSCHECK_H
 #define PGBR_BACKUP_CROSSCHECK_H
@@ -19,6 +20,7 @@ enum { CROSSCHECK_RUNS = 64, CROSSCHECK_PAGES = 16 };
 struct sample {
     char *path;        /* relative to the data directory */
     uint32_t block, n; /* pages [block, block + n) of the file */
+    uint32_t hit;      /* page of the run: the one that chance chose */
     uint32_t first;    /* block of its relation fork with which the file begins */
     uint8_t *map;      /* of the base; NULL: it is in a bundle */
     size_t map_len;

@@ -10,7 +10,7 @@
 #include "repo/wal_object.h"
 #include "wal/index.h"
 
-enum { POLL_MIN_MS = 20, POLL_MAX_MS = 500, SAY_AFTER_US = 5000000, ALIVE_EVERY_US = 1000000 };
+enum { POLL_MIN_MS = 5, POLL_MAX_MS = 500, SAY_AFTER_US = 5000000, ALIVE_EVERY_US = 1000000 };
 
 /* ---- archiving works ---- */
 
