@@ -163,15 +163,42 @@ static int withhold(struct call *k, struct err *err)
 
 /* ---- what a recovery must not replay ---- */
 
-static int guard(const struct call *k, struct err *err)
+/* The segment behind the one that is delivered, of the same timeline. */
+static int fetch_following(void *ctx, struct buf *out, struct err *err)
+{
+    struct call *k = ctx;
+    AUTO(delivery_abandon) struct delivery d = {.fd = -1};
+    AUTO(mem_free) char *beside = xasprintf("%s.next", k->d.dest);
+    struct wal_landing to;
+    char name[WAL_SEGMENT_NAME];
+    uint64_t segno;
+    struct stat st;
+    bool absent;
+
+    if (fstat(k->d.fd, &st) != 0 || !wal_segsz_valid((uint64_t)st.st_size) ||
+        wal_file_segno(&k->f, (uint32_t)st.st_size, &segno) != 0)
+        return err_set(err, ERR_CORRUPT, "\"%s\" has no size of a segment", k->file);
+    wal_segment_name(k->f.tli, segno + 1, (uint32_t)st.st_size, name);
+    if (k->repos.n == 0)
+        TRY(config_open_repos(k->c, k->cluster, k->repo, REPO_OPEN_QUICK, &k->repos, err));
+    TRY(delivery_begin(&d, beside, err));
+    to = (struct wal_landing){d.fd, d.temporary};
+    TRY(wal_ask(&k->repos, &k->id, name, GET_THREADS, &to, &absent, err));
+    return fs_read_file(AT_FDCWD, d.temporary, WAL_SEGSZ_MAX, out, err);
+}
+
+static int guard(struct call *k, struct err *err)
 {
     AUTO(buf_free) struct buf bytes = BUF_INIT;
+    struct wal_guard g = k->guard;
     size_t cut;
 
-    if (k->guard.kind == WAL_GUARD_NONE || k->f.kind != WAL_SEGMENT)
+    if (g.kind == WAL_GUARD_NONE || k->f.kind != WAL_SEGMENT)
         return 0;
+    g.next = fetch_following;
+    g.ctx = k;
     TRY(fs_read_file(AT_FDCWD, k->d.temporary, WAL_SEGSZ_MAX, &bytes, err));
-    if (wal_guard(bytes.p, bytes.len, &k->guard, &cut, err) != 0)
+    if (wal_guard(bytes.p, bytes.len, &g, &cut, err) != 0)
         return err_context(err, "\"%s\"", k->file);
     if (cut == bytes.len)
         return 0;

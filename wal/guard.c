@@ -1,10 +1,11 @@
 /*
  * guard.c - see guard.h.
  *
- * A record may lie in two segments, and each is looked at for itself. What shows which kind of
- * record it is stands in its header, of which eight or sixteen bytes may be in the first segment;
- * so the beginning of a segment is looked at as what may follow those, too. (commands/tablespace.h:
- * xl_tblspc_create_rec, an OID and a path.)
+ * A record may lie in two segments. What shows which kind of record it is stands in its header.
+ * Where all of that is in the first segment, the second one is asked for the rest, which is rare.
+ * Where only eight or sixteen bytes of it are, nothing is known there yet; so the beginning of a
+ * segment is looked at as what may follow those, too. (commands/tablespace.h: xl_tblspc_create_rec,
+ * an OID and a path.)
  */
 #include "wal/guard.h"
 
@@ -120,51 +121,117 @@ static int refuse(const struct guarding *g, uint64_t lsn, const char *path, size
         at);
 }
 
-/* bytes: the record at lsn without its first `gone` ones, as far as it is here. */
-static int look(const struct guarding *g, const uint8_t *bytes, size_t len, size_t gone,
-                uint64_t lsn, struct err *err)
+static bool is_creation(uint8_t rmid, uint8_t info)
 {
-    size_t data, end;
+    return rmid == RM_TABLESPACE && (info & WAL_INFO_OPCODE) == TABLESPACE_CREATE;
+}
 
-    if (len + gone <= AT_DATA + 2 || bytes[AT_RMID - gone] != RM_TABLESPACE ||
-        (bytes[AT_INFO - gone] & WAL_INFO_OPCODE) != TABLESPACE_CREATE)
+/* path: what is there of it. In place, below the data directory, is a tablespace without one. */
+static int look_at_path(const struct guarding *g, uint64_t lsn, const char *path, size_t room,
+                        struct err *err)
+{
+    size_t len = strnlen(path, room);
+
+    if (len == 0 && room != 0)
         return 0;
-    data = AT_DATA - gone + (bytes[AT_DATA - gone] == DATA_SHORT ? 2 : 5) + OID_SIZE;
-    if (bytes[AT_DATA - gone] != DATA_SHORT && bytes[AT_DATA - gone] != DATA_LONG)
+    return refuse(g, lsn, path, len, len < room, err);
+}
+
+static int look(const struct guarding *g, const struct wal_record *rec, struct err *err)
+{
+    struct wal_decoded d;
+    struct err ignored = {0};
+
+    if (!is_creation(rec->rmid, rec->info))
         return 0;
-    if (data >= len)
-        return gone != 0 ? 0 : refuse(g, lsn, "?", 1, false, err); /* the path comes next */
-    if (bytes[data] != '/')
-        return 0; /* in place: below the data directory */
-    end = data;
-    while (end < len && bytes[end] != '\0')
-        end++;
-    return refuse(g, lsn, (const char *)bytes + data, end - data, end < len, err);
+    if (wal_decode(rec, g->major, &d, &ignored) != 0 || d.main_len <= OID_SIZE)
+        return refuse(g, rec->lsn, "?", 1, false, err);
+    return look_at_path(g, rec->lsn, (const char *)d.main + OID_SIZE, d.main_len - OID_SIZE, err);
+}
+
+/* ---- one that lies in two segments ---- */
+
+/* head: what follows the first `gone` bytes of a record's header. */
+static int look_at_rest(const struct guarding *g, const struct wal_walk *w, size_t gone,
+                        struct err *err)
+{
+    const uint8_t *bytes = (const uint8_t *)w->head.p;
+    size_t data = AT_DATA - gone, len = w->head.len, total = w->head_len + gone, main_len;
+
+    if (len <= data + 5 || !is_creation(bytes[AT_RMID - gone], bytes[AT_INFO - gone]))
+        return 0;
+    if (bytes[data] == DATA_SHORT) {
+        main_len = bytes[data + 1];
+        data += 2;
+    } else if (bytes[data] == DATA_LONG) {
+        main_len = get_u32(bytes + data + 1);
+        data += 5;
+    } else {
+        return 0;
+    }
+    if (data + gone + main_len != total || main_len <= OID_SIZE || len <= data + OID_SIZE)
+        return 0;
+    return look_at_path(g, g->start - gone, (const char *)bytes + data + OID_SIZE,
+                        MIN_OF(len - data, main_len) - OID_SIZE, err);
 }
 
 /* The record that began in the segment before. */
 static int look_at_head(const struct guarding *g, const struct wal_walk *w, struct err *err)
 {
-    const uint8_t *bytes = (const uint8_t *)w->head.p;
-
-    if (w->head_len == 0 || bytes == NULL)
+    if (w->head_len == 0 || w->head.p == NULL)
         return 0;
-    TRY(look(g, bytes, w->head.len, 8, g->start - 8, err));
-    return look(g, bytes, w->head.len, 16, g->start - 16, err);
+    TRY(look_at_rest(g, w, 8, err));
+    return look_at_rest(g, w, 16, err);
+}
+
+enum joined {
+    JOINED,    /* the record is whole */
+    ABANDONED, /* a crash has cut it off: nobody replays it */
+    UNKNOWN,
+};
+
+/* What the next segment makes of the record that goes on there. */
+static int join(const struct guarding *g, struct wal_walk *w, struct buf *next,
+                struct wal_record *rec, enum joined *how, struct err *err)
+{
+    unsigned before = w->abandons;
+    struct err ignored = {0};
+    bool whole;
+
+    *how = UNKNOWN;
+    if (g->want->next == NULL)
+        return 0;
+    if (g->want->next(g->want->ctx, next, err) != 0) {
+        if (err->code != ERR_NOT_FOUND)
+            return -1;
+        err_clear(err);
+        return 0;
+    }
+    if (wal_walk_feed(w, next->p, next->len, WAL_ANY, &ignored) != 0)
+        return 0;
+    whole = wal_walk_next(w, rec) == WAL_RECORD;
+    *how = w->abandons != before ? ABANDONED : whole ? JOINED : UNKNOWN;
+    return 0;
 }
 
 /* The record that goes on in the next segment. */
-static int look_at_part(const struct guarding *g, const struct wal_walk *w, struct err *err)
+static int look_at_part(const struct guarding *g, struct wal_walk *w, struct err *err)
 {
     const uint8_t *bytes = (const uint8_t *)w->part.p;
+    uint64_t lsn = w->part_lsn;
+    AUTO(buf_free) struct buf next = BUF_INIT;
+    struct wal_record rec;
+    enum joined how;
 
-    if (w->part_total == 0 || w->part.len <= AT_RMID)
+    if (w->part_total == 0 || w->part.len <= AT_RMID ||
+        !is_creation(bytes[AT_RMID], bytes[AT_INFO]))
         return 0;
-    if (w->part.len > AT_DATA + 2)
-        return look(g, bytes, w->part.len, 0, w->part_lsn, err);
-    if (bytes[AT_RMID] != RM_TABLESPACE || (bytes[AT_INFO] & WAL_INFO_OPCODE) != TABLESPACE_CREATE)
-        return 0;
-    return refuse(g, w->part_lsn, "?", 1, false, err);
+    if (lsn >= g->want->end) /* whatever its name is */
+        return refuse(g, lsn, "?", 1, false, err);
+    TRY(join(g, w, &next, &rec, &how, err));
+    if (how == JOINED)
+        return look(g, &rec, err);
+    return how == ABANDONED ? 0 : refuse(g, lsn, "?", 1, false, err);
 }
 
 static int walk(struct wal_walk *w, const struct wal_guard *want, size_t *cut, struct err *err)
@@ -174,7 +241,7 @@ static int walk(struct wal_walk *w, const struct wal_guard *want, size_t *cut, s
     enum wal_step step;
 
     while ((step = wal_walk_next(w, &rec)) == WAL_RECORD)
-        TRY(look(&g, rec.bytes, rec.total_len, 0, rec.lsn, err));
+        TRY(look(&g, &rec, err));
     TRY(look_at_head(&g, w, err));
     return step == WAL_MORE ? look_at_part(&g, w, err) : 0;
 }

@@ -13,6 +13,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/buf.h"
 #include "base/err.h"
 
 enum wal_guard_kind {
@@ -23,6 +24,10 @@ enum wal_guard_kind {
 struct wal_guard {
     enum wal_guard_kind kind;
     uint64_t end; /* the recovery replays up to there; UINT64_MAX: all there is */
+    /* Appends the segment that follows; asked for where such a record goes on in it. ERR_NOT_FOUND:
+     * there is none; other errors are the guard's. NULL: there never is. */
+    int (*next)(void *ctx, struct buf *out, struct err *err);
+    void *ctx;
 };
 
 /*
@@ -30,8 +35,9 @@ struct wal_guard {
  * that this recovery must not. One at the end is seen and not replayed. One that lies behind is not
  * to be seen; so that it cannot be, *cut is set to its offset, from which on the segment must be
  * zeros (len: nothing to cut). What is no valid WAL is PostgreSQL's to refuse. For a copy the
- * directory is looked at, as the server in the present directory would find it; one whose name lies
- * in two segments is refused.
+ * directory is looked at, as the server in the present directory would find it. A record that goes
+ * on in the next segment is judged as a whole, by what follows; where that cannot be had, it is
+ * refused.
  */
 int wal_guard(const void *segment, size_t len, const struct wal_guard *g, size_t *cut,
               struct err *err) MUST_CHECK;
