@@ -9,8 +9,10 @@
 
 #include "base/clock.h"
 #include "base/fs.h"
+#include "base/log.h"
 #include "base/mem.h"
 #include "postgres/conf.h"
+#include "postgres/conf_walk.h"
 #include "postgres/label.h"
 #include "postgres/lsn.h"
 
@@ -215,21 +217,57 @@ static void add_own_files(struct buf *out, const struct layout *l, const struct 
     }
 }
 
-/* What a server writes, removes or runs outside of its data directory is the original's. */
+/* A directory below the data directory, whatever the working directory is? */
+static bool stays_inside(const char *dir)
+{
+    if (dir[0] == '/')
+        return false;
+    for (const char *part = dir; part != NULL; part = strchr(part, '/')) {
+        part += part[0] == '/';
+        if (strcmp(part, "..") == 0 || strncmp(part, "../", 3) == 0)
+            return false;
+    }
+    return true;
+}
+
+/* Its log files, which it may also remove. */
+static void add_own_log(struct buf *out, const struct recovery_terms *t,
+                        const struct buf *main_conf, const struct buf *auto_conf)
+{
+    AUTO(buf_free) struct buf value = BUF_INIT;
+
+    if (t->conf_unsure || (find_setting(main_conf, auto_conf, "log_directory", &value) &&
+                           !stays_inside(buf_text(&value))))
+        conf_set(out, "log_directory", "log");
+    if (t->conf_unsure || (find_setting(main_conf, auto_conf, "log_filename", &value) &&
+                           strchr(buf_text(&value), '/') != NULL))
+        conf_set(out, "log_filename", "postgresql-%Y-%m-%d_%H%M%S.log");
+}
+
+/*
+ * What a server writes, removes or runs outside of its data directory is the original's, and so are
+ * the slots on other servers that it would use. A stream from a primary would bring WAL that
+ * archive-get cannot refuse. One that shall archive takes the original's place.
+ */
 static void add_keep_off(struct buf *out, const struct recovery_terms *t,
                          const struct buf *main_conf, const struct buf *auto_conf)
 {
-    AUTO(buf_free) struct buf value = BUF_INIT;
+    unsigned major = t->control != NULL ? t->control->version->major : PG_MAJOR_MAX;
 
     if (!t->layout->side_copy)
         return;
     conf_set(out, "archive_cleanup_command", "");
     conf_set(out, "recovery_end_command", "");
     conf_set(out, "external_pid_file", "");
-    if (t->control != NULL && t->control->version->major < 15)
+    conf_set(out, "primary_conninfo", "");
+    conf_set(out, "primary_slot_name", "");
+    if (major < 15)
         conf_set(out, "stats_temp_directory", "pg_stat_tmp"); /* emptied when a server starts */
-    if (find_setting(main_conf, auto_conf, "log_directory", &value) && value.p[0] == '/')
-        conf_set(out, "log_directory", "log");
+    if (major < 16)
+        conf_set(out, "promote_trigger_file", ""); /* removed when it is seen */
+    if (t->request->archive == RESTORE_ARCHIVE_OFF)
+        conf_set(out, "max_logical_replication_workers", "0");
+    add_own_log(out, t, main_conf, auto_conf);
 }
 
 /* ---- the block ---- */
@@ -287,8 +325,7 @@ static int read_optional(int dirfd, const char *path, struct buf *out, struct er
     struct err why = {0};
 
     buf_clear(out);
-    if (path == NULL || fs_read_file(dirfd, path, CONF_MAX, out, &why) == 0 ||
-        why.code == ERR_NOT_FOUND)
+    if (fs_read_file(dirfd, path, CONF_MAX, out, &why) == 0 || why.code == ERR_NOT_FOUND)
         return 0;
     *err = why;
     return -1;
@@ -305,6 +342,52 @@ static bool drop_recovery_only(const char *name, void *unused)
     return conf_is_recovery_setting(name, unused);
 }
 
+struct flat {
+    struct buf *out;
+    bool unsure;
+};
+
+static void take_setting(void *ctx, const char *name, const char *value)
+{
+    struct flat *f = ctx;
+
+    if (strncmp(name, "include", strlen("include")) != 0)
+        conf_set(f->out, name, value);
+}
+
+static void take_trouble(void *ctx, const struct err *why)
+{
+    struct flat *f = ctx;
+
+    f->unsure = true;
+    log_debug("configuration of the result: %s", why->msg);
+}
+
+/*
+ * The configuration with what it includes, as one text. An absolute include is the host's file for
+ * the server, and where that is not there yet, it is what somebody will put there: the backup's.
+ * *unsure: not all of it can be read.
+ */
+static int read_main_conf(const char *path, const struct layout *l, struct buf *out, bool *unsure,
+                          struct err *err)
+{
+    struct flat f = {.out = out};
+    struct conf_walk w = {.ctx = &f, .setting = take_setting, .trouble = take_trouble};
+
+    *unsure = false;
+    if (path == NULL)
+        return 0;
+    TRY(conf_walk(&w, path, false, err));
+    if (f.unsure && l != NULL && l->has_config) {
+        f.unsure = false;
+        buf_clear(out);
+        w.copies = l->roots[ROOT_CONFIG].dir;
+        TRY(conf_walk(&w, path, false, err));
+    }
+    *unsure = f.unsure;
+    return 0;
+}
+
 static int write_auto_conf(int datafd, const struct recovery_terms *t, const char *conf_path,
                            bool *names_dir, struct err *err)
 {
@@ -312,8 +395,9 @@ static int write_auto_conf(int datafd, const struct recovery_terms *t, const cha
     AUTO(buf_free) struct buf old = BUF_INIT;
     AUTO(buf_free) struct buf kept = BUF_INIT;
     AUTO(buf_free) struct buf dir = BUF_INIT;
+    struct recovery_terms terms = *t;
 
-    TRY(read_optional(datafd, conf_path, &main_conf, err));
+    TRY(read_main_conf(conf_path, t->layout, &main_conf, &terms.conf_unsure, err));
     TRY(read_optional(datafd, "postgresql.auto.conf", &old, err));
     if (old.len != 0)
         conf_filter(old.p, old.len,
@@ -325,7 +409,7 @@ static int write_auto_conf(int datafd, const struct recovery_terms *t, const cha
     if (kept.len != 0)
         memcpy(old.p, kept.p, kept.len);
     *names_dir = find_setting(&main_conf, &old, "data_directory", &dir);
-    TRY(recovery_settings(&kept, t, &main_conf, &old, err));
+    TRY(recovery_settings(&kept, &terms, &main_conf, &old, err));
     return fs_replace(datafd, "postgresql.auto.conf", kept.p, kept.len, recovery_file_mode(datafd),
                       err);
 }

@@ -22,6 +22,8 @@ struct recovery_terms {
     const char *config; /* absolute path of the configuration file */
     const struct layout *layout;
     const struct pg_control *control; /* of the backup; NULL: not known */
+    bool conf_unsure; /* the configuration that holds cannot be read as a whole; recovery_write()
+                         finds that out itself */
 };
 
 /* Appends the value of restore_command: quoted for the shell, "%" doubled. ERR_USAGE for a path
@@ -34,8 +36,8 @@ int recovery_settings(struct buf *out, const struct recovery_terms *t, const str
 /* Appends the pause, promotion or shutdown that ends it, as lines for a person. */
 void recovery_notes(struct buf *out, const struct recovery_terms *t);
 
-/* Everything above into the data directory. conf_path: the postgresql.conf that will hold, absolute
- * or relative to it; or NULL. *names_dir: it says data_directory itself. */
+/* Everything above into the data directory. conf_path: the postgresql.conf that will hold,
+ * absolute; or NULL. What it includes counts as well. *names_dir: it says data_directory itself. */
 int recovery_write(int datafd, const struct recovery_terms *t, const char *conf_path,
                    bool *names_dir, struct err *err) MUST_CHECK;
 

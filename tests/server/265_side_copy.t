@@ -4,7 +4,7 @@
 . "${0%/*}/../lib/pgbr.sh"
 
 mkdir space free logs
-echo "work_mem = 5MB" >more.conf
+printf '%s\n' "work_mem = 5MB" "log_directory = '$work/logs'" >more.conf
 [ "$run_as" = "$(id -un)" ] || chown -R "$run_as" space free logs
 cluster_init main 15 --wal-segsize=1
 # links: what they lead to is not in the backup
@@ -12,7 +12,8 @@ cluster_config main "include 'more.conf'"
 ln -s "$work/more.conf" main/more.conf
 # what a server writes, removes or runs beside its data directory
 cluster_config main "archive_cleanup_command = 'touch $work/logs/cleaned'" "external_pid_file = '$work/logs/main.pid'" \
-    "recovery_end_command = 'touch $work/logs/ended'" "log_directory = '$work/logs'"
+    "recovery_end_command = 'touch $work/logs/ended'" "primary_slot_name = 'the_originals'" \
+    "promote_trigger_file = '$work/logs/promote'"
 ln -s "$work/logs" main/log
 cluster_start main
 write_config main
@@ -81,7 +82,10 @@ fails 3 'restored: ' 'the moment before' pgbr restore main --data-dir "$work/pas
 like "$out" 'note *the original on this host has tablespaces' 'is no reason for a warning'
 restore_start past -c logging_collector=on
 is "$(sql past "select to_regclass('early') is not null, to_regclass('t') is null")" 't|t' 'can be restored'
-is "$(sql past 'show log_directory')" log 'it logs beside its own data'
+is "$(sql past 'show log_directory')" log 'it logs beside its own data, whatever an included file says'
+is "$(sql past "select current_setting('primary_slot_name') || current_setting('promote_trigger_file')")" '' \
+    'it has no slot and no trigger file'
+is "$(sql past 'show max_logical_replication_workers')" 0 'and runs no subscriptions'
 cluster_stop past
 is "$(picture)" "$kept" 'nothing of the original has changed'
 lsn=$(sed -n 's/.*or to before it (--target-lsn \([^ ]*\) --exclusive).*/\1/p' <<<"$said" | head -1)

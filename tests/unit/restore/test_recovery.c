@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/fs.h"
@@ -135,6 +136,64 @@ static void a_copy_keeps_off_what_the_original_uses(void **state)
     assert_set(&out, "external_pid_file", NULL);
     assert_set(&out, "archive_cleanup_command", NULL);
     assert_set(&out, "log_directory", NULL);
+}
+
+static void a_copy_streams_nothing_and_takes_no_slot(void **state)
+{
+    struct layout layout = {.side_copy = true};
+    struct pg_control control = {.version = pg_version_by_major(15)};
+    AUTO(buf_free) struct buf out = BUF_INIT;
+    struct example x;
+    (void)state;
+
+    set_up(&x);
+    x.terms.layout = &layout;
+    x.terms.control = &control;
+    settings(&x, "", "", &out);
+    assert_set(&out, "primary_conninfo", "");
+    assert_set(&out, "primary_slot_name", "");
+    assert_set(&out, "promote_trigger_file", "");
+    assert_set(&out, "max_logical_replication_workers", "0");
+    control.version = pg_version_by_major(16); /* does not know it any more */
+    x.q.archive = RESTORE_ARCHIVE_ON;          /* it takes the original's place */
+    settings(&x, "", "", &out);
+    assert_set(&out, "primary_slot_name", "");
+    assert_set(&out, "promote_trigger_file", NULL);
+    assert_set(&out, "max_logical_replication_workers", NULL);
+    layout.side_copy = false;
+    x.q.archive = RESTORE_ARCHIVE_OFF;
+    settings(&x, "", "", &out);
+    assert_set(&out, "primary_conninfo", NULL);
+    assert_set(&out, "primary_slot_name", NULL);
+    assert_set(&out, "max_logical_replication_workers", NULL);
+}
+
+static void log_files_stay_in_the_data_directory(void **state)
+{
+    static const struct {
+        const char *conf, *directory, *filename;
+    } table[] = {
+        {"log_directory = '../logs'\n", "log", NULL},
+        {"log_directory = 'a/../../b'\n", "log", NULL},
+        {"log_directory = 'a/..'\n", "log", NULL},
+        {"log_directory = '..'\n", "log", NULL},
+        {"log_directory = 'a..b/..c'\n", NULL, NULL},
+        {"log_directory = 'pg_log'\n", NULL, NULL},
+        {"log_filename = '../../logs/x.log'\n", NULL, "postgresql-%Y-%m-%d_%H%M%S.log"},
+        {"log_filename = 'server.log'\n", NULL, NULL},
+    };
+    struct layout layout = {.side_copy = true};
+    AUTO(buf_free) struct buf out = BUF_INIT;
+    struct example x;
+    (void)state;
+
+    set_up(&x);
+    x.terms.layout = &layout;
+    for (size_t i = 0; i < LENGTH(table); i++) {
+        settings(&x, table[i].conf, "", &out);
+        assert_set(&out, "log_directory", table[i].directory);
+        assert_set(&out, "log_filename", table[i].filename);
+    }
 }
 
 static void a_path_with_a_line_break_is_refused(void **state)
@@ -316,15 +375,86 @@ static void stale_settings_do_not_survive(void **state)
     in_directory(rewrites_auto_conf);
 }
 
+/* The path of a file of the directory that is open. */
+static char *path_in(int dirfd, const char *name)
+{
+    AUTO(mem_free) char *link = xasprintf("/proc/self/fd/%d", dirfd);
+    AUTO(mem_free) char *dir = realpath(link, NULL);
+
+    assert_non_null(dir);
+    return xasprintf("%s/%s", dir, name);
+}
+
+static void put(int dirfd, const char *name, const char *text)
+{
+    struct err err = {0};
+
+    OK(fs_replace(dirfd, name, text, strlen(text), 0600, &err), &err);
+}
+
+/* As "include" finds it: beside the file, at its place on this host, or in what the backup has. */
+static void reads_what_is_included(int dirfd)
+{
+    static const struct {
+        const char *conf, *log_directory, *hba_file, *max_connections;
+    } table[] = {
+        {"include 'more.conf'\n", "log", "/copy/pg_hba.conf", NULL},
+        {"include_dir 'more.d'\n", "log", NULL, "500"},
+        {"include_if_exists 'nowhere.conf'\n", NULL, NULL, "500"},
+        {"include '/nowhere/extra.conf'\n", "log", NULL, NULL},
+        {"include '/nowhere/else.conf'\n", "log", NULL, "500"}, /* who knows what is in it */
+        {"include 'more.conf'\nlog_directory = 'mine'\n", NULL, "/copy/pg_hba.conf", NULL},
+    };
+    AUTO(mem_free) char *config = path_in(dirfd, "pgbr_config");
+    AUTO(mem_free) char *conf = path_in(dirfd, "postgresql.conf");
+    char orig[] = "/orig", copy[] = "/copy";
+    struct root roots[] = {{.dir = copy}, {.dir = copy}, {.dir = config}};
+    struct layout l = {
+        .roots = roots, .n = 3, .original_dir = orig, .side_copy = true, .has_config = true};
+    struct pg_control control = {.version = pg_version_by_major(15), .max_connections = 500};
+    struct example x;
+    struct err err = {0};
+
+    set_up(&x);
+    x.terms.layout = &l;
+    x.terms.control = &control;
+    assert_int_equal(mkdirat(dirfd, "more.d", 0700), 0);
+    assert_int_equal(mkdirat(dirfd, "pgbr_config", 0700), 0);
+    assert_int_equal(mkdirat(dirfd, "pgbr_config/nowhere", 0700), 0);
+    put(dirfd, "more.conf",
+        "log_directory = '/logs'\nhba_file = '/orig/pg_hba.conf'\nmax_connections = 500\n");
+    put(dirfd, "more.d/a.conf", "LOG_DIRECTORY '/logs'\n");
+    put(dirfd, "pgbr_config/nowhere/extra.conf", "log_directory = /logs\nmax_connections=500");
+    for (size_t i = 0; i < LENGTH(table); i++) {
+        AUTO(buf_free) struct buf now = BUF_INIT;
+        bool names_dir;
+
+        put(dirfd, "postgresql.conf", table[i].conf);
+        put(dirfd, "postgresql.auto.conf", "");
+        OK(recovery_write(dirfd, &x.terms, conf, &names_dir, &err), &err);
+        OK(fs_read_file(dirfd, "postgresql.auto.conf", 1 << 20, &now, &err), &err);
+        assert_set(&now, "log_directory", table[i].log_directory);
+        assert_set(&now, "hba_file", table[i].hba_file);
+        assert_set(&now, "max_connections", table[i].max_connections);
+    }
+}
+
+static void included_configuration_counts(void **state)
+{
+    (void)state;
+    in_directory(reads_what_is_included);
+}
+
 static void makes_a_standby(int dirfd)
 {
+    AUTO(mem_free) char *conf = path_in(dirfd, "postgresql.conf");
     struct example x;
     struct err err = {0};
     bool names_dir;
 
     set_up(&x);
     x.q.standby = true;
-    OK(recovery_write(dirfd, &x.terms, "postgresql.conf", &names_dir, &err), &err);
+    OK(recovery_write(dirfd, &x.terms, conf, &names_dir, &err), &err);
     assert_false(names_dir);
     assert_true(fs_exists(dirfd, "standby.signal"));
     assert_false(fs_exists(dirfd, "recovery.signal"));
@@ -344,6 +474,7 @@ static void names_files_of_the_original(int dirfd)
     char orig[] = "/orig", copy[] = "/copy";
     struct root root = {.dir = copy};
     struct layout l = {.roots = &root, .n = 1, .original_dir = orig, .side_copy = true};
+    AUTO(mem_free) char *path = path_in(dirfd, "postgresql.conf");
     AUTO(buf_free) struct buf now = BUF_INIT;
     struct example x;
     struct err err = {0};
@@ -352,7 +483,7 @@ static void names_files_of_the_original(int dirfd)
     set_up(&x);
     x.terms.layout = &l;
     OK(fs_replace(dirfd, "postgresql.conf", conf, strlen(conf), 0600, &err), &err);
-    OK(recovery_write(dirfd, &x.terms, "postgresql.conf", &names_dir, &err), &err);
+    OK(recovery_write(dirfd, &x.terms, path, &names_dir, &err), &err);
     OK(fs_read_file(dirfd, "postgresql.auto.conf", 1 << 20, &now, &err), &err);
     assert_true(names_dir);
     assert_set(&now, "hba_file", "/copy/pg_hba.conf");
@@ -391,12 +522,15 @@ int main(void)
         cmocka_unit_test(a_command_survives_shell_and_server),
         cmocka_unit_test(a_copy_is_guarded_and_what_is_in_place_is_not),
         cmocka_unit_test(a_copy_keeps_off_what_the_original_uses),
+        cmocka_unit_test(a_copy_streams_nothing_and_takes_no_slot),
+        cmocka_unit_test(log_files_stay_in_the_data_directory),
         cmocka_unit_test(a_path_with_a_line_break_is_refused),
         cmocka_unit_test(one_target_is_set_and_it_is_the_last),
         cmocka_unit_test(inclusive_timeline_and_action_are_always_told),
         cmocka_unit_test(a_copy_does_not_archive_unless_told),
         cmocka_unit_test(limits_are_raised_only_where_they_are_too_small),
         cmocka_unit_test(stale_settings_do_not_survive),
+        cmocka_unit_test(included_configuration_counts),
         cmocka_unit_test(a_standby_gets_its_own_signal),
         cmocka_unit_test(a_copy_does_not_use_the_originals_files),
         cmocka_unit_test(a_tablespace_map_tells_the_new_places),
