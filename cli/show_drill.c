@@ -123,7 +123,8 @@ void drill_text(const struct drill_made *m, const char *cluster, struct buf *out
     if (m->kept_in != NULL)
         buf_addf(out, "  kept in  %s\n", m->kept_in);
     if (m->kept_start != NULL)
-        buf_addf(out, "  start it with: %s\n", m->kept_start);
+        buf_addf(out, "  start it with: %s\n  its socket is in %s, port 5432\n", m->kept_start,
+                 m->kept_socket);
 }
 
 /* ---- JSON ---- */
@@ -188,6 +189,7 @@ void drill_json(const struct drill_made *m, const char *cluster, struct buf *out
         json_finding(&j, &m->findings[i]);
     json_close(&j, ']');
     json_text(&j, "kept_in", m->kept_in);
+    json_text(&j, "kept_socket", m->kept_socket);
     json_text(&j, "start_command", m->kept_start);
     json_close(&j, '}');
 }

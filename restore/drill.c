@@ -242,6 +242,7 @@ static int restore(struct drill *d, struct err *err)
 
     log_info("drill: backup %s (%s) is restored into \"%s\", target %s", d->plan.label,
              format_bytes(d->plan.bytes, bytes), d->box.dir, d->made->target);
+    d->begun = true;
     TRY(restore_run(&d->restore, &d->plan, err));
     d->made->restored_bytes = d->plan.bytes_fetched;
     return 0;
@@ -464,6 +465,7 @@ static void judge_error(struct drill *d, enum drill_phase phase, bool late, cons
 
 static void keep(struct drill *d)
 {
+    AUTO(buf_free) struct buf start = BUF_INIT;
     struct err why = {0};
 
     if (sandbox_keep(&d->box, &why) != 0) {
@@ -471,21 +473,22 @@ static void keep(struct drill *d)
         return;
     }
     d->made->kept_in = xstrdup(d->box.dir);
-    if (d->conf_path != NULL)
-        d->made->kept_start =
-            xasprintf("%s/pg_ctl -D %s -o '-c config_file=%s -c unix_socket_directories=%s' start",
-                      d->bin, d->box.data, d->conf_path, d->box.dir);
-    sandbox_free(&d->box);
+    d->made->kept_socket = xstrdup(d->box.sockets);
+    if (d->conf_path == NULL)
+        return;
+    start_command_kept(d->bin, d->box.data, d->conf_path, d->box.sockets, &start);
+    d->made->kept_start = buf_steal(&start);
 }
 
-static void clean_up(struct drill *d)
+/* told: there will be a report, which says what is kept. */
+static void clean_up(struct drill *d, bool told)
 {
     int64_t began = clock_monotonic_us();
     struct err why = {0};
 
     server_free(&d->server);
     restore_plan_free(&d->plan); /* and the lease with it */
-    if (d->box.dir != NULL && d->q->keep)
+    if (d->begun && d->q->keep && told)
         keep(d);
     else if (d->box.dir != NULL && sandbox_remove(&d->box, &why) != 0)
         drill_say(drill_find(d, DRILL_WARNING, "cleanup", 0), "%s; the next drill tries again",
@@ -558,7 +561,7 @@ int drill_run(const struct drill_request *q, struct drill_made *made, struct err
         err_clear(err);
         rc = 0;
     }
-    clean_up(&d);
+    clean_up(&d, rc == 0);
     return rc;
 }
 
@@ -576,6 +579,7 @@ void drill_made_free(struct drill_made *m)
     free(m->target);
     free(m->repeat);
     free(m->kept_in);
+    free(m->kept_socket);
     free(m->kept_start);
     *m = (struct drill_made){0};
 }

@@ -28,7 +28,7 @@ struct drill_request {
     const char *dir;      /* sandboxes; absolute; NULL: the configuration's */
     const char *pg_bin;   /* NULL: the configuration's, else looked for */
     enum config_amcheck amcheck;
-    bool keep;
+    bool keep; /* leaves the sandbox, with the server stopped, to a person: nobody removes it */
     unsigned workers;
     struct stop *stop;         /* also set (to -1) when the time limit has passed */
     struct progress *progress; /* may be NULL */
@@ -61,8 +61,9 @@ struct drill_made {
     char *repo, *label; /* NULL: none was chosen */
     char *target;       /* in words */
     char *repeat;  /* the options that lead to the same moment again; NULL: as it was asked for */
-    char *kept_in; /* with `keep`: where; else NULL */
-    char *kept_start;               /* how to start it */
+    char *kept_in; /* with `keep`, once the restore has begun: where; else NULL */
+    char *kept_socket;              /* where the socket will be: as kept_in, or in /tmp */
+    char *kept_start;               /* how to start it; NULL: it did not get that far */
     int64_t started_us;             /* wall clock */
     int64_t ended_us[DRILL_PHASES]; /* wall clock; 0: did not get that far */
     int64_t took_us[DRILL_PHASES];

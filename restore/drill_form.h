@@ -17,7 +17,7 @@ struct drill {
     struct drill_conf conf;
     char *bin;
     char *conf_path;
-    int64_t deadline_us; /* monotonic */
+    bool begun; /* there is something in the sandbox to look at */
 };
 
 /* Takes a finding into the result; strings are copied. Returns it, for more to be set. */

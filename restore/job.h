@@ -36,6 +36,9 @@ int plan_choose(const struct restore_request *q, struct restore_plan *plan,
  * the original's. */
 void start_command(const struct layout *l, const struct pubinfo *pub,
                    const struct backup_info *info, bool tell_all, struct buf *out);
+/* How to start what a drill has kept: configuration and socket are the sandbox's. */
+void start_command_kept(const char *bin, const char *data, const char *conf, const char *sockets,
+                        struct buf *out);
 /* The postgresql.conf that the server will read; NULL: it has none that is known. Caller frees. */
 char *start_conf(const struct layout *l, const struct backup_info *info);
 

@@ -7,6 +7,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/file.h>
 #include <unistd.h>
 
@@ -68,10 +69,12 @@ static int make_dir(struct sandbox *s, const char *where, struct err *err)
     return 0;
 }
 
-/* A socket's path has 107 bytes at most, wherever people want their sandboxes. */
+/* A socket's path has 107 bytes at most, and none that takes lists apart, wherever people want
+ * their sandboxes. */
 static int make_sockets(struct sandbox *s, struct err *err)
 {
-    if (strlen(s->dir) + strlen(SANDBOX_SOCKET) <= SOCKET_PATH_MAX) {
+    if (strlen(s->dir) + strlen(SANDBOX_SOCKET) <= SOCKET_PATH_MAX &&
+        strpbrk(s->dir, ",\"") == NULL) {
         s->sockets = xstrdup(s->dir);
         return 0;
     }
@@ -187,8 +190,6 @@ int sandbox_keep(struct sandbox *s, struct err *err)
 {
     AUTO(mem_free) char *mark = xasprintf("%s/" SANDBOX_MARK, s->dir);
 
-    if (strcmp(s->sockets, s->dir) != 0)
-        TRY(fs_remove_tree(AT_FDCWD, s->sockets, false, err));
     if (unlink(mark) != 0)
         return err_sys(err, "cannot remove \"%s\"", mark);
     unlink(s->note);

@@ -18,7 +18,7 @@
 struct sandbox {
     char *dir;     /* absolute */
     char *data;    /* the data directory; made by the restore */
-    char *sockets; /* where the server's socket is: dir, or where that is too long, in /tmp */
+    char *sockets; /* where the server's socket is: dir, or where that does not do, in /tmp */
     char *note;    /* in the state directory */
     int mark;      /* holds the lock; -1: there is no sandbox */
 };
@@ -32,7 +32,8 @@ int sandbox_make(struct sandbox *s, const char *state_dir, const char *where, co
                  struct err *err) MUST_CHECK;
 /* Removes everything. The server must have ended. */
 int sandbox_remove(struct sandbox *s, struct err *err) MUST_CHECK;
-/* Takes the mark off: nobody will remove the directory, which is a person's from here on. */
+/* Takes the mark off: nobody will remove the directory, nor that of the socket, which are a
+ * person's from here on. */
 int sandbox_keep(struct sandbox *s, struct err *err) MUST_CHECK;
 /* Abandons: leaves it to the next sandboxes_clear(). */
 void sandbox_free(struct sandbox *s);

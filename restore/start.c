@@ -138,3 +138,19 @@ void start_command(const struct layout *l, const struct pubinfo *pub,
     }
     buf_adds(out, " start");
 }
+
+void start_command_kept(const char *bin, const char *data, const char *conf, const char *sockets,
+                        struct buf *out)
+{
+    AUTO(mem_free) char *pg_ctl = xasprintf("%s/pg_ctl", bin);
+    AUTO(buf_free) struct buf options = BUF_INIT;
+
+    add_setting(&options, "config_file", conf);
+    add_setting(&options, "unix_socket_directories", sockets);
+    add_word(out, pg_ctl);
+    buf_adds(out, " -D ");
+    add_word(out, data);
+    buf_adds(out, " -o ");
+    add_word(out, buf_text(&options));
+    buf_adds(out, " start");
+}

@@ -155,11 +155,36 @@ static void a_kept_one_is_a_persons(void **state)
     make(&p, &s);
     data = xstrdup(s.data);
     OK(sandbox_keep(&s, &err), &err);
+    assert_false(fs_exists(AT_FDCWD, s.note));
     sandbox_free(&s);
     sandboxes_clear(p.state, p.where, &cleared);
     assert_int_equal(cleared, 0);
     assert_true(fs_exists(AT_FDCWD, data));
     finish(&p);
+}
+
+/* A list of sockets, or of hosts to connect to, would be taken apart there. */
+static void a_name_with_a_comma_has_its_socket_elsewhere(void **state)
+{
+    static const char *const names[] = {"a,b", "a\"b"};
+    (void)state;
+
+    for (size_t i = 0; i < LENGTH(names); i++) {
+        struct sandbox s = SANDBOX_INIT;
+        AUTO(mem_free) char *where = NULL;
+        AUTO(mem_free) char *sockets = NULL;
+        struct err err = {0};
+        struct place p;
+
+        begin(&p);
+        where = xasprintf("%s/%s", p.root, names[i]);
+        OK(sandbox_make(&s, p.state, where, "main", &err), &err);
+        assert_int_equal(strncmp(s.sockets, "/tmp/pgbr-drill-", 16), 0);
+        sockets = xstrdup(s.sockets);
+        OK(sandbox_remove(&s, &err), &err);
+        assert_false(fs_exists(AT_FDCWD, sockets));
+        finish(&p);
+    }
 }
 
 /* The socket of one with a long name is elsewhere, and goes away with it. */
@@ -193,6 +218,7 @@ int main(void)
         cmocka_unit_test(an_abandoned_one_is_removed_wherever_it_is),
         cmocka_unit_test(what_bears_no_mark_of_this_host_stays),
         cmocka_unit_test(a_kept_one_is_a_persons),
+        cmocka_unit_test(a_name_with_a_comma_has_its_socket_elsewhere),
         cmocka_unit_test(a_long_way_has_its_socket_elsewhere),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -102,6 +102,22 @@ static void odd_names_are_quoted_for_both_shells(void **state)
     assert_string_equal(buf_text(&out), "pg_ctl -D '/co py/it'\\''s' start");
 }
 
+/* What the shell takes apart, and then the shell of pg_ctl. */
+static void what_a_drill_kept_is_started_wherever_it_is(void **state)
+{
+    AUTO(buf_free) struct buf out = BUF_INIT;
+    (void)state;
+
+    start_command_kept("/usr/bin", "/d/data", "/d/postgresql.conf", "/d", &out);
+    assert_string_equal(buf_text(&out), "/usr/bin/pg_ctl -D /d/data -o '-c config_file="
+                                        "/d/postgresql.conf -c unix_socket_directories=/d' start");
+    buf_clear(&out);
+    start_command_kept("/my bin", "/a b/data", "/a b/c", "/tmp/x", &out);
+    assert_string_equal(buf_text(&out),
+                        "'/my bin/pg_ctl' -D '/a b/data' -o '-c config_file='\\''/a b/c'\\'' -c "
+                        "unix_socket_directories=/tmp/x' start");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -109,6 +125,7 @@ int main(void)
         cmocka_unit_test(a_copy_is_started_with_its_own_configuration),
         cmocka_unit_test(in_place_the_configuration_that_is_there_is_used),
         cmocka_unit_test(odd_names_are_quoted_for_both_shells),
+        cmocka_unit_test(what_a_drill_kept_is_started_wherever_it_is),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
