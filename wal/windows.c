@@ -366,6 +366,25 @@ static bool is_usable(const struct finder *f, const struct pubinfo *b)
     return false;
 }
 
+/* No way was gone from it, since none is known: its timeline's history is not there, or nothing at
+ * all of its WAL is. */
+static int tell_lost(struct finder *f, struct err *err)
+{
+    const struct target end = {.kind = TARGET_IMMEDIATE};
+
+    for (size_t i = 0; i < f->n_backups; i++) {
+        const struct pubinfo *b = f->backups[i];
+        struct reach reach;
+
+        if (is_usable(f, b))
+            continue;
+        TRY(target_reach(f->map, f->repo, b, &end, f->stop, &reach, err));
+        if (!reach.reachable)
+            windows_add_lost(f, b, reach.why);
+    }
+    return 0;
+}
+
 static int find(struct finder *f, struct err *err)
 {
     for (size_t i = 0; i < f->n_lines; i++)
@@ -376,7 +395,7 @@ static int find(struct finder *f, struct err *err)
     for (size_t i = 0; i < f->n_walks; i++)
         if (!f->walks[i].whole && !is_usable(f, f->walks[i].backup))
             windows_add_unusable(f, &f->walks[i]);
-    return 0;
+    return tell_lost(f, err);
 }
 
 int windows_find(const struct wal_map *m, struct repo *r, const struct backup_list *backups,

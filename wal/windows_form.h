@@ -32,7 +32,9 @@ struct finder {
 
 /* What lies between windows that are complete and in order. */
 void windows_find_holes(struct finder *f);
-/* A backup that no walk makes whole. */
+/* A backup that no walk makes whole. Each is told once. */
 void windows_add_unusable(struct finder *f, const struct reach_walk *w);
+/* One that no walk begins at. */
+void windows_add_lost(struct finder *f, const struct pubinfo *b, const char *why);
 
 #endif

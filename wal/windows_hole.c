@@ -139,19 +139,42 @@ void windows_find_holes(struct finder *f)
 
 /* ---- backups of no use ---- */
 
-void windows_add_unusable(struct finder *f, const struct reach_walk *w)
+/* NULL: it was told already. */
+static struct hole *add_backup(struct finder *f, const struct pubinfo *b, uint32_t timeline)
 {
-    uint64_t last = lsn_last_segno(w->backup->stop_lsn, f->map->segment_size);
-    AUTO(mem_free) char *why = NULL;
     struct hole *h;
 
     for (size_t i = 0; i < f->out->n_holes; i++)
-        if (strcmp(f->out->holes[i].backup, w->backup->label) == 0)
-            return;
-    h = add(f, HOLE_BACKUP, w->line->tli);
-    memcpy(h->backup, w->backup->label, sizeof h->backup);
-    say_way_end(f, w, last + 1, h);
+        if (strcmp(f->out->holes[i].backup, b->label) == 0)
+            return NULL;
+    h = add(f, HOLE_BACKUP, timeline);
+    memcpy(h->backup, b->label, sizeof h->backup);
+    return h;
+}
+
+static void say_backup(struct hole *h, const char *why)
+{
+    AUTO(mem_free) char *copy = xstrdup(why);
+
     h->kind = HOLE_BACKUP;
-    why = xstrdup(h->why);
-    snprintf(h->why, sizeof h->why, "backup %s cannot be restored: %.400s", w->backup->label, why);
+    snprintf(h->why, sizeof h->why, "backup %s cannot be restored: %.400s", h->backup, copy);
+}
+
+void windows_add_unusable(struct finder *f, const struct reach_walk *w)
+{
+    uint64_t last = lsn_last_segno(w->backup->stop_lsn, f->map->segment_size);
+    struct hole *h = add_backup(f, w->backup, w->line->tli);
+
+    if (h == NULL)
+        return;
+    say_way_end(f, w, last + 1, h);
+    say_backup(h, h->why);
+}
+
+void windows_add_lost(struct finder *f, const struct pubinfo *b, const char *why)
+{
+    struct hole *h = add_backup(f, b, b->timeline);
+
+    if (h != NULL)
+        say_backup(h, why);
 }

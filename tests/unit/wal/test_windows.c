@@ -199,6 +199,37 @@ static void a_backup_without_its_wal_is_told(void **state)
     row_end(&row);
 }
 
+/* Nothing leads along a timeline of which there is no history, and where nothing is stored there is
+ * no way to go. */
+static void a_backup_without_a_way_is_told(void **state)
+{
+    for (int with_history = 0; with_history < 2; with_history++) {
+        AUTO(windows_free) struct windows w = {0};
+        AUTO(buf_free) struct buf history = BUF_INIT;
+        struct wal_make child;
+        struct row row;
+        (void)state;
+
+        row_begin(&row);
+        rig_put_all(&row.rig, &row.m);
+        rig_line(&history, 1, row.m.start + 2 * RIG_SEGSZ);
+        if (with_history) {
+            rig_history(&row.rig, 2, buf_text(&history));
+            buf_clear(&history);
+            rig_line(&history, 1, row.m.start + 3 * RIG_SEGSZ);
+            rig_history(&row.rig, 3, buf_text(&history)); /* "latest" leads elsewhere */
+        }
+        rig_fork(&row.m, &child, 2);
+        rig_backup(&row.rig, &child, NOON + 100 * MINUTE);
+        w = find(&row.rig);
+        assert_int_equal(w.holes[w.n_holes - 1].kind, HOLE_BACKUP);
+        assert_string_equal(w.holes[w.n_holes - 1].backup, row.rig.items[2].label);
+        SAYS(w.holes[w.n_holes - 1].why, "cannot be restored: ");
+        wal_make_free(&child);
+        row_end(&row);
+    }
+}
+
 static void a_backup_without_later_commits_reaches_its_own_end_only(void **state)
 {
     AUTO(windows_free) struct windows w = {0};
@@ -462,6 +493,23 @@ static void check_moment(struct world *w, const struct windows *got, int64_t us,
     }
 }
 
+/* A backup is of no use exactly if not even its own end can be reached, along whatever timeline. */
+static void check_backup(struct world *w, const struct windows *got, size_t i, uint64_t seed)
+{
+    struct target end = {.kind = TARGET_IMMEDIATE};
+    bool useful = rig_reach(&w->rig, i, end).reachable, told = false;
+
+    end.line = LINE_NUMBER;
+    for (end.timeline = 1; end.timeline <= w->n; end.timeline++)
+        useful |= rig_reach(&w->rig, i, end).reachable;
+    for (size_t k = 0; k < got->n_holes; k++)
+        told |= got->holes[k].kind == HOLE_BACKUP &&
+                strcmp(got->holes[k].backup, w->rig.items[i].label) == 0;
+    if (useful == told)
+        fail_msg("seed %llu: backup %zu is %sof use, but %stold of", (unsigned long long)seed, i,
+                 useful ? "" : "not ", told ? "" : "not ");
+}
+
 static void what_is_claimed_of_a_moment_is_what_a_search_finds(void **state)
 {
     unsigned rounds = getenv("ROUNDS") != NULL ? (unsigned)atoi(getenv("ROUNDS")) : 20;
@@ -481,9 +529,11 @@ static void what_is_claimed_of_a_moment_is_what_a_search_finds(void **state)
                 check_moment(&w, &got, w.moments[i] + d, seed);
                 reached += claimed(&got, w.moments[i] + d, 0);
             }
-        for (size_t i = 0; i < w.rig.backups.n; i++)
+        for (size_t i = 0; i < w.rig.backups.n; i++) {
+            check_backup(&w, &got, i, seed);
             for (int64_t d = -1; d <= 1; d++)
                 check_moment(&w, &got, w.rig.items[i].stop_us + d, seed);
+        }
         windows_free(&got);
         world_end(&w);
     }
@@ -499,6 +549,7 @@ int main(void)
         cmocka_unit_test(damage_in_the_middle_ends_a_window),
         cmocka_unit_test(wal_that_does_not_continue_is_not_passed),
         cmocka_unit_test(a_backup_without_its_wal_is_told),
+        cmocka_unit_test(a_backup_without_a_way_is_told),
         cmocka_unit_test(a_backup_without_later_commits_reaches_its_own_end_only),
         cmocka_unit_test(a_backup_behind_the_last_commit_is_the_last_of_its_window),
         cmocka_unit_test(without_backups_there_is_no_window),
