@@ -28,6 +28,7 @@ struct run {
     struct server_state server;
     bool asked;
     struct err why; /* not asked */
+    size_t moments; /* windows in all repositories that were looked at */
 };
 
 static void run_free(struct run *r)
@@ -106,10 +107,11 @@ static void mention_aside(struct run *r, const struct view *v)
 
 /* ---- all of it ---- */
 
-/* Holes that retention made, or that lie before everything, are as things should be. */
+/* Holes that retention made, or that lie before everything, are as things should be; so is that
+ * another cluster has begun, if that can be had back. */
 static bool is_trouble(const struct hole *h)
 {
-    return !h->expired && h->kind != HOLE_BEFORE && h->kind != HOLE_CLUSTER;
+    return !h->expired && h->kind != HOLE_BEFORE && (h->kind != HOLE_CLUSTER || h->to_us == 0);
 }
 
 static void show(struct run *r, const struct view *v)
@@ -121,6 +123,7 @@ static void show(struct run *r, const struct view *v)
 
     if (v->sealed || v->broken != 0)
         r->app->status = EXIT_WARNINGS;
+    r->moments += v->windows.n;
     for (size_t i = 0; i < v->windows.n_holes; i++)
         if (is_trouble(&v->windows.holes[i]))
             r->app->status = EXIT_WARNINGS;
@@ -130,7 +133,7 @@ static void show(struct run *r, const struct view *v)
         return;
     }
     if (v->backups.n == 0)
-        buf_adds(&r->text, "    no backups\n");
+        buf_adds(&r->text, "    no backups: there is no moment to go back to\n");
     windows_text(&r->text, v);
     standing_text(&r->text, &s);
 }
@@ -195,6 +198,7 @@ static int one_cluster(struct run *r, struct err *err)
     int rc = 0;
 
     app_at_work(r->cluster);
+    r->moments = 0;
     if (!r->at)
         ask_server(r);
     if (r->json) {
@@ -211,6 +215,8 @@ static int one_cluster(struct run *r, struct err *err)
         if (!repo_of(r, r->cluster->repos[i], err))
             rc = -1;
     }
+    if (!r->at && r->moments == 0)
+        r->app->status = EXIT_WARNINGS;
     if (r->json) {
         json_close(&r->j, ']');
         json_close(&r->j, '}');

@@ -70,40 +70,149 @@ static struct backup_list backups_of(const struct view *v, const struct identity
     return some;
 }
 
-/* Nothing leads from one identity to the next: what was open is not, and a hole lies between. */
+/* ---- windows of several identities ---- */
+
+/* How many windows need no timeline to be named; they come first. */
+static size_t plain_windows(const struct windows *w)
+{
+    size_t n = 0;
+
+    while (n < w->n && !w->items[n].aside)
+        n++;
+    return n;
+}
+
+/* How many holes lie between windows; backups of no use come behind them. */
+static size_t holes_in_time(const struct windows *w)
+{
+    size_t n = 0;
+
+    while (n < w->n_holes && w->holes[n].kind != HOLE_BACKUP)
+        n++;
+    return n;
+}
+
+/* What was open is not any more, once another identity has begun. Returns where its end is. */
+static int64_t close_last(struct windows *w, int64_t begun_us)
+{
+    size_t n = plain_windows(w);
+    bool was_open = w->items[n - 1].open;
+
+    for (size_t i = 0; i < holes_in_time(w); i++)
+        if (w->holes[i].to_us == 0)
+            w->holes[i].to_us = begun_us;
+    w->items[n - 1].open = false;
+    return was_open ? w->items[n - 1].end_us : begun_us;
+}
+
+/* Nothing leads from one identity to the next: a hole lies between. */
 static void part(struct windows *w, struct windows *next)
 {
-    struct window *last = &w->items[w->n - 1];
     struct hole *h = &next->holes[0];
 
-    for (size_t i = 0; i < w->n_holes; i++)
-        if (w->holes[i].kind != HOLE_BACKUP && w->holes[i].to_us == 0)
-            w->holes[i].to_us = next->items[0].start_us;
     h->kind = HOLE_CLUSTER;
-    h->from_us = last->open ? last->end_us : next->items[0].start_us;
+    h->from_us = close_last(w, next->items[0].start_us);
     snprintf(h->why, sizeof h->why,
              "system identifier %llu (PostgreSQL %u) begins, whose first backup is %s",
              (unsigned long long)next->items[0].system_id, next->items[0].major,
              next->items[0].first_backup);
-    last->open = false;
+}
+
+/* One that lives, and of which nothing can be had back. */
+static void part_for_good(struct windows *w, const struct identity *id, bool has_backups,
+                          int64_t begun_us)
+{
+    size_t n = holes_in_time(w);
+    struct hole h = {.kind = HOLE_CLUSTER, .system_id = id->system_id};
+
+    h.from_us = close_last(w, begun_us);
+    snprintf(h.why, sizeof h.why, "system identifier %llu (PostgreSQL %u) begins, of which %s",
+             (unsigned long long)id->system_id, id->major,
+             has_backups ? "no backup can be restored" : "there is no backup yet");
+    w->holes = xrealloc(w->holes, (w->n_holes + 1) * sizeof *w->holes);
+    memmove(w->holes + n + 1, w->holes + n, (w->n_holes - n) * sizeof *w->holes);
+    w->holes[n] = h;
+    w->n_holes++;
+}
+
+/* Two lists, each in two parts, to one: first parts, then second ones. */
+static void *merge(void *a, size_t n_a, size_t first_a, void *b, size_t n_b, size_t first_b,
+                   size_t size)
+{
+    char *out = xcalloc(n_a + n_b, size), *end = out;
+    const struct {
+        const void *list;
+        size_t from, to;
+    } parts[] = {{a, 0, first_a}, {b, 0, first_b}, {a, first_a, n_a}, {b, first_b, n_b}};
+
+    for (size_t i = 0; i < LENGTH(parts); i++) {
+        size_t len = (parts[i].to - parts[i].from) * size;
+
+        if (len != 0)
+            memcpy(end, (const char *)parts[i].list + parts[i].from * size, len);
+        end += len;
+    }
+    free(a);
+    free(b);
+    return out;
 }
 
 /* The windows of one identity behind those of the identities before it. */
-static void append(struct view *v, struct windows *more)
+static void append(struct windows *w, struct windows *more)
 {
-    struct windows *w = &v->windows;
-
-    if (w->n != 0 && more->n != 0 && more->n_holes != 0)
+    if (plain_windows(w) != 0 && plain_windows(more) != 0)
         part(w, more);
-    w->items = xrealloc(w->items, (w->n + more->n) * sizeof *w->items);
-    w->holes = xrealloc(w->holes, (w->n_holes + more->n_holes) * sizeof *w->holes);
-    if (more->n != 0)
-        memcpy(w->items + w->n, more->items, more->n * sizeof *w->items);
-    if (more->n_holes != 0)
-        memcpy(w->holes + w->n_holes, more->holes, more->n_holes * sizeof *w->holes);
+    w->items = merge(w->items, w->n, plain_windows(w), more->items, more->n, plain_windows(more),
+                     sizeof *w->items);
+    w->holes = merge(w->holes, w->n_holes, holes_in_time(w), more->holes, more->n_holes,
+                     holes_in_time(more), sizeof *w->holes);
     w->n += more->n;
     w->n_holes += more->n_holes;
-    windows_free(more);
+    *more = (struct windows){0};
+}
+
+/* When WAL of an identity was stored first and last; 0: never. */
+static void stored(const struct view *v, uint64_t system_id, unsigned major, int64_t *first_us,
+                   int64_t *last_us)
+{
+    *first_us = *last_us = 0;
+    for (size_t i = 0; i < v->n_lines; i++) {
+        const struct view_line *l = &v->lines[i];
+
+        if (l->id.system_id != system_id || l->id.major != major)
+            continue;
+        if (*first_us == 0 || l->stretch.first_us < *first_us)
+            *first_us = l->stretch.first_us;
+        *last_us = MAX_OF(*last_us, l->stretch.last_us);
+    }
+}
+
+/* The identity lives if its WAL is the newer one: an upgrade may have been taken back. */
+static void take_unprotected(struct view *v, const struct identity *id, bool has_backups)
+{
+    size_t n = plain_windows(&v->windows);
+    int64_t first_us, last_us, before_first_us, before_last_us;
+    const struct window *last;
+
+    if (n == 0)
+        return;
+    last = &v->windows.items[n - 1];
+    stored(v, last->system_id, last->major, &before_first_us, &before_last_us);
+    stored(v, id->system_id, id->major, &first_us, &last_us);
+    if (last_us > before_last_us)
+        part_for_good(&v->windows, id, has_backups, MAX_OF(first_us, last->end_us));
+}
+
+/* Where clusters followed each other, whose backup it is. */
+static void name_owners(struct windows *w)
+{
+    for (size_t i = holes_in_time(w); i < w->n_holes; i++) {
+        struct hole *h = &w->holes[i];
+        size_t len = strlen(h->why);
+
+        snprintf(h->why + len, sizeof h->why - len, " (it is of system identifier %llu)",
+                 (unsigned long long)h->system_id);
+    }
 }
 
 static int load_identity(struct view *v, struct repo *r, const char *state_dir,
@@ -118,6 +227,7 @@ static int load_identity(struct view *v, struct repo *r, const char *state_dir,
 
     TRY(wal_map_load(&map, r, id->system_id, id->major, segment_size, err));
     add_lines(v, map, id, segment_size);
+    TRY(wal_map_gaps(map, &v->backups, &v->gaps, &v->n_gaps, err));
     if (v->sealed)
         return 0;
     if (state_dir != NULL) {
@@ -129,9 +239,11 @@ static int load_identity(struct view *v, struct repo *r, const char *state_dir,
     free(some.items);
     if (heads != NULL)
         recall_write(heads, map, r); /* the next attempt need not begin anew */
-    if (rc == 0)
-        append(v, &found);
-    return rc;
+    TRY(rc);
+    if (plain_windows(&found) == 0)
+        take_unprotected(v, id, some.n != 0);
+    append(&v->windows, &found);
+    return 0;
 }
 
 static int load(struct view *v, struct repo *r, const char *state_dir, const struct stop *stop,
@@ -145,7 +257,9 @@ static int load(struct view *v, struct repo *r, const char *state_dir, const str
     TRY(backup_marks(r, &v->marks, &v->n_marks, err));
     for (size_t i = 0; i < n; i++)
         TRY(load_identity(v, r, state_dir, &ids[i], stop, err));
-    return wal_find_gaps(r, &v->backups, &v->gaps, &v->n_gaps, err);
+    if (n > 1)
+        name_owners(&v->windows);
+    return 0;
 }
 
 /* Since when the catalog knows of a gap in what a hole lacks. */

@@ -6,11 +6,12 @@
 
 #include "base/mem.h"
 #include "postgres/lsn.h"
+#include "wal/map_form.h"
 #include "wal/prove.h"
 
 struct search {
     const struct wal_map *map;
-    const struct pubinfo *backup; /* whose identity and segment size the map is for */
+    const struct pubinfo *backup; /* of the map's identity */
     struct wal_gap *gaps;
     size_t n;
 };
@@ -66,43 +67,53 @@ static bool same_cluster(const struct pubinfo *a, const struct pubinfo *b)
     return a->system_id == b->system_id && a->pg_version / 10000 == b->pg_version / 10000;
 }
 
-/* All backups of one identity, whose first one is `first`. */
-static int search_identity(struct search *s, struct repo *r, const struct backup_list *backups,
-                           size_t first, struct err *err)
+int wal_map_gaps(const struct wal_map *m, const struct backup_list *backups, struct wal_gap **gaps,
+                 size_t *n, struct err *err)
+{
+    struct search s = {.map = m, .gaps = *gaps, .n = *n};
+    bool begun = false;
+    int rc = 0;
+
+    for (size_t i = 0; rc == 0 && i < backups->n; i++) {
+        s.backup = &backups->items[i];
+        if (s.backup->system_id != m->system_id || s.backup->pg_version / 10000 != m->major)
+            continue;
+        if (!begun)
+            gaps_between(&s);
+        begun = true;
+        rc = wal_spans_each(s.backup->spans, s.backup->n_spans, s.backup->wal_segment_size, needs,
+                            &s, err);
+    }
+    *gaps = s.gaps;
+    *n = s.n;
+    return rc;
+}
+
+static int search_identity(struct repo *r, const struct backup_list *backups, size_t first,
+                           struct wal_gap **gaps, size_t *n, struct err *err)
 {
     AUTO(wal_map_free) struct wal_map *map = NULL;
     const struct pubinfo *one = &backups->items[first];
-    int rc = 0;
 
     TRY(wal_map_load(&map, r, one->system_id, one->pg_version / 10000, one->wal_segment_size, err));
-    s->map = map;
-    s->backup = one;
-    gaps_between(s);
-    for (size_t i = first; rc == 0 && i < backups->n; i++) {
-        s->backup = &backups->items[i];
-        if (same_cluster(one, s->backup))
-            rc = wal_spans_each(s->backup->spans, s->backup->n_spans, s->backup->wal_segment_size,
-                                needs, s, err);
-    }
-    return rc;
+    return wal_map_gaps(map, backups, gaps, n, err);
 }
 
 int wal_find_gaps(struct repo *r, const struct backup_list *backups, struct wal_gap **out,
                   size_t *n, struct err *err)
 {
-    struct search s = {0};
+    AUTO(mem_free) struct wal_gap *gaps = NULL;
+    size_t found = 0;
 
     for (size_t i = 0; i < backups->n; i++) {
         bool seen = false;
 
         for (size_t k = 0; k < i; k++)
             seen |= same_cluster(&backups->items[k], &backups->items[i]);
-        if (!seen && search_identity(&s, r, backups, i, err) != 0) {
-            free(s.gaps);
-            return -1;
-        }
+        if (!seen)
+            TRY(search_identity(r, backups, i, &gaps, &found, err));
     }
-    *out = s.gaps;
-    *n = s.n;
+    *out = TAKE(gaps);
+    *n = found;
     return 0;
 }

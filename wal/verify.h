@@ -17,5 +17,8 @@ struct wal_gap {
  * the caller's to free(). */
 int wal_find_gaps(struct repo *r, const struct backup_list *backups, struct wal_gap **out,
                   size_t *n, struct err *err) MUST_CHECK;
+/* The same of one map and the backups of its identity, added to *gaps; not of WAL without any. */
+int wal_map_gaps(const struct wal_map *m, const struct backup_list *backups, struct wal_gap **gaps,
+                 size_t *n, struct err *err) MUST_CHECK;
 
 #endif
