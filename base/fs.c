@@ -21,6 +21,13 @@ void fd_close(int *fd)
     *fd = -1;
 }
 
+void dir_close(DIR **d)
+{
+    if (*d != NULL)
+        closedir(*d);
+    *d = NULL;
+}
+
 /* close() reports what a network file system could not write; that must not be lost. */
 static int close_checked(int *fd, const char *path, struct err *err)
 {
@@ -279,13 +286,6 @@ bool fs_exists(int dirfd, const char *path)
 {
     struct stat st;
     return fstatat(dirfd, path, &st, AT_SYMLINK_NOFOLLOW) == 0;
-}
-
-static void dir_close(DIR **dir)
-{
-    if (*dir != NULL)
-        closedir(*dir);
-    *dir = NULL;
 }
 
 static int open_dir(DIR **dir, int dirfd, const char *path, struct err *err)

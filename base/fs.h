@@ -7,6 +7,7 @@
 #ifndef PGBR_BASE_FS_H
 #define PGBR_BASE_FS_H
 
+#include <dirent.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/stat.h>
@@ -17,7 +18,8 @@
 
 enum { FS_ALIGN = 4096, FS_IO_SIZE = 1 << 20 }; /* direct I/O: alignment, and bytes a request */
 
-void fd_close(int *fd); /* for AUTO; -1 is empty */
+void fd_close(int *fd);  /* for AUTO; -1 is empty */
+void dir_close(DIR **d); /* the same; NULL is empty */
 
 /* Appends the whole file to *out, which is untouched on failure. More than max bytes:
  * ERR_CORRUPT. */

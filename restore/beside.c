@@ -15,13 +15,6 @@
 #include "postgres/relfile.h"
 #include "restore/job.h"
 
-static void close_list(DIR **d)
-{
-    if (*d != NULL)
-        closedir(*d);
-    *d = NULL;
-}
-
 static bool is_original(int dir, uint64_t system_id)
 {
     struct pg_control control;
@@ -43,7 +36,7 @@ static bool in_backup(const struct backup_info *info, uint32_t oid)
 static void list_younger(int dir, const struct backup_info *info, struct buf *out)
 {
     int fd = openat(dir, "pg_tblspc", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    AUTO(close_list) DIR *list = fd < 0 ? NULL : fdopendir(fd);
+    AUTO(dir_close) DIR *list = fd < 0 ? NULL : fdopendir(fd);
     char target[PATH_MAX];
 
     for (struct dirent *e; list != NULL && (e = readdir(list)) != NULL;) {

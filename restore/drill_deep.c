@@ -266,17 +266,10 @@ static int check_file(struct pages *p, int dir, const char *name, const char *pa
     return 0;
 }
 
-static void close_list(DIR **d)
-{
-    if (*d != NULL)
-        closedir(*d);
-    *d = NULL;
-}
-
 /* A directory that holds relation files. */
 static int check_dir(struct pages *p, const char *path, struct err *err)
 {
-    AUTO(close_list) DIR *list = opendir(path);
+    AUTO(dir_close) DIR *list = opendir(path);
 
     if (list == NULL)
         return err_sys(err, "cannot list \"%s\"", path);
@@ -293,7 +286,7 @@ static int check_dir(struct pages *p, const char *path, struct err *err)
 /* Its subdirectories, each of one database. */
 static int check_databases_in(struct pages *p, const char *path, struct err *err)
 {
-    AUTO(close_list) DIR *list = opendir(path);
+    AUTO(dir_close) DIR *list = opendir(path);
 
     if (list == NULL)
         return errno == ENOENT ? 0 : err_sys(err, "cannot list \"%s\"", path);
@@ -309,7 +302,7 @@ static int check_databases_in(struct pages *p, const char *path, struct err *err
 static int check_tablespaces(struct pages *p, const char *data, struct err *err)
 {
     AUTO(mem_free) char *path = xasprintf("%s/pg_tblspc", data);
-    AUTO(close_list) DIR *list = opendir(path);
+    AUTO(dir_close) DIR *list = opendir(path);
 
     if (list == NULL)
         return err_sys(err, "cannot list \"%s\"", path);

@@ -38,20 +38,22 @@ static int by_text(const void *a, const void *b)
 static int list_names(int fd, const char *shown, struct names *out, struct err *err)
 {
     int copy = openat(fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    DIR *d = copy < 0 ? NULL : fdopendir(copy);
+    AUTO(dir_close) DIR *d = copy < 0 ? NULL : fdopendir(copy);
 
     if (d == NULL) {
         fd_close(&copy);
         return err_sys(err, "cannot list directory \"%s\"", shown);
     }
-    for (struct dirent *e; (e = readdir(d)) != NULL;) {
+    errno = 0;
+    for (struct dirent *e; (e = readdir(d)) != NULL; errno = 0) {
         if (strcmp(e->d_name, ".") == 0 || strcmp(e->d_name, "..") == 0 ||
             strcmp(e->d_name, "lost+found") == 0)
             continue;
         out->items = xrealloc(out->items, (out->n + 1) * sizeof *out->items);
         out->items[out->n++] = xstrdup(e->d_name);
     }
-    closedir(d);
+    if (errno != 0)
+        return err_sys(err, "cannot list directory \"%s\"", shown);
     if (out->n != 0)
         qsort(out->items, out->n, sizeof *out->items, by_text);
     return 0;

@@ -121,13 +121,6 @@ int sandbox_make(struct sandbox *s, const char *state_dir, const char *where, co
 
 /* ---- the end ---- */
 
-static void close_list(DIR **d)
-{
-    if (*d != NULL)
-        closedir(*d);
-    *d = NULL;
-}
-
 /* One pass may miss names, because it removes while it reads. */
 static int empty_once(DIR *list, const char *dir, bool *removed, struct err *err)
 {
@@ -147,7 +140,7 @@ static int empty_once(DIR *list, const char *dir, bool *removed, struct err *err
 /* Everything but the mark. */
 static int empty(const char *dir, struct err *err)
 {
-    AUTO(close_list) DIR *list = NULL;
+    AUTO(dir_close) DIR *list = NULL;
     int fd = open(dir, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
     bool removed = true;
 

@@ -168,17 +168,10 @@ static DIR *open_list(const char *path)
     return path == NULL ? NULL : opendir(path);
 }
 
-static void close_list(DIR **d)
-{
-    if (*d != NULL)
-        closedir(*d);
-    *d = NULL;
-}
-
 static void clear_noted(const char *state_dir, unsigned *cleared)
 {
     AUTO(mem_free) char *notes = xasprintf("%s/" SANDBOX_NOTES, state_dir);
-    AUTO(close_list) DIR *list = open_list(notes);
+    AUTO(dir_close) DIR *list = open_list(notes);
 
     for (struct dirent *e; list != NULL && (e = readdir(list)) != NULL;) {
         AUTO(mem_free) char *note = xasprintf("%s/%s", notes, e->d_name);
@@ -197,7 +190,7 @@ static void clear_noted(const char *state_dir, unsigned *cleared)
 
 static void clear_below(const char *where, unsigned *cleared)
 {
-    AUTO(close_list) DIR *list = open_list(where);
+    AUTO(dir_close) DIR *list = open_list(where);
 
     for (struct dirent *e; list != NULL && (e = readdir(list)) != NULL;) {
         AUTO(mem_free) char *dir = xasprintf("%s/%s", where, e->d_name);

@@ -94,22 +94,22 @@ int site_refuse_running(const char *dir, struct err *err)
 
 /* ---- looking ---- */
 
-/* A mark alone is a restore that had not begun. */
+/* A mark alone is a restore that had not begun. What cannot be listed is not empty. */
 static int count_names(int fd, const char *dir, size_t *n, struct err *err)
 {
     int copy = openat(fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    DIR *d = copy < 0 ? NULL : fdopendir(copy);
+    AUTO(dir_close) DIR *d = copy < 0 ? NULL : fdopendir(copy);
 
     if (d == NULL) {
         fd_close(&copy);
         return err_sys(err, "cannot list directory \"%s\"", dir);
     }
     *n = 0;
-    for (struct dirent *e; (e = readdir(d)) != NULL;)
+    errno = 0;
+    for (struct dirent *e; (e = readdir(d)) != NULL; errno = 0)
         *n += strcmp(e->d_name, ".") != 0 && strcmp(e->d_name, "..") != 0 &&
               strcmp(e->d_name, "lost+found") != 0 && strcmp(e->d_name, RESTORE_MARK) != 0;
-    closedir(d);
-    return 0;
+    return errno == 0 ? 0 : err_sys(err, "cannot list directory \"%s\"", dir);
 }
 
 /* "system 7711222359194833641" in the mark. */

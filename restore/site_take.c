@@ -90,14 +90,15 @@ static int empty_data_dir(int fd, const struct layout *l, struct err *err)
 {
     const char *dir = l->roots[ROOT_DATA].dir;
     int copy = openat(fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    DIR *d = copy < 0 ? NULL : fdopendir(copy);
+    AUTO(dir_close) DIR *d = copy < 0 ? NULL : fdopendir(copy);
     int result = 0;
 
     if (d == NULL) {
         fd_close(&copy);
         return err_sys(err, "cannot list directory \"%s\"", dir);
     }
-    for (struct dirent *e; result == 0 && (e = readdir(d)) != NULL;) {
+    errno = 0;
+    for (struct dirent *e; result == 0 && (e = readdir(d)) != NULL; errno = 0) {
         AUTO(mem_free) char *path = xasprintf("%s/%s", dir, e->d_name);
         if (strcmp(e->d_name, ".") == 0 || strcmp(e->d_name, "..") == 0 || sweep_spares(e->d_name))
             continue;
@@ -105,7 +106,8 @@ static int empty_data_dir(int fd, const struct layout *l, struct err *err)
             continue;
         result = fs_remove_tree(fd, e->d_name, false, err);
     }
-    closedir(d);
+    if (result == 0 && errno != 0)
+        result = err_sys(err, "cannot list it");
     return result == 0 ? 0 : err_context(err, "cannot empty \"%s\"", dir);
 }
 

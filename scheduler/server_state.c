@@ -9,6 +9,7 @@
 #include <sys/statvfs.h>
 
 #include "base/clock.h"
+#include "base/fs.h"
 #include "base/mem.h"
 #include "postgres/server.h"
 
@@ -69,13 +70,6 @@ int server_state_ask(struct pg *pg, struct server_state *out, struct err *err)
 
 /* ---- pg_wal ---- */
 
-static void close_dir(DIR **d)
-{
-    if (*d != NULL)
-        closedir(*d);
-    *d = NULL;
-}
-
 static int64_t us_of(const struct stat *st)
 {
     return (int64_t)st->st_mtim.tv_sec * 1000000 + st->st_mtim.tv_nsec / 1000;
@@ -111,7 +105,7 @@ static void take_status(struct pg_wal_state *s, int dir, const char *name)
 int pg_wal_look(const char *data_directory, struct pg_wal_state *out, struct err *err)
 {
     AUTO(mem_free) char *path = xasprintf("%s/pg_wal/archive_status", data_directory);
-    AUTO(close_dir) DIR *d = opendir(path);
+    AUTO(dir_close) DIR *d = opendir(path);
     struct statvfs fs;
 
     *out = (struct pg_wal_state){0};

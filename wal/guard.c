@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "base/buf.h"
+#include "base/fs.h"
 #include "base/mem.h"
 #include "postgres/lsn.h"
 #include "postgres/version.h"
@@ -36,17 +37,10 @@ enum {
 
 /* ---- whose directory it is ---- */
 
-static void close_list(DIR **d)
-{
-    if (*d != NULL)
-        closedir(*d);
-    *d = NULL;
-}
-
 /* A tablespace of the present data directory: recovery that starts anew finds what it has made. */
 static bool is_own(const char *location)
 {
-    AUTO(close_list) DIR *list = opendir("pg_tblspc");
+    AUTO(dir_close) DIR *list = opendir("pg_tblspc");
     char target[PATH_MAX];
 
     for (struct dirent *e; list != NULL && (e = readdir(list)) != NULL;) {

@@ -129,13 +129,6 @@ static char *parent_of(const char *dir)
     return xstrdup(".");
 }
 
-static void dir_close(DIR **dir)
-{
-    if (*dir != NULL)
-        closedir(*dir);
-    *dir = NULL;
-}
-
 static DIR *dir_open(int root, const char *path)
 {
     int fd = openat(root, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
