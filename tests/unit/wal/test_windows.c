@@ -13,10 +13,12 @@ enum { SEGMENTS = 8 };
 struct row {
     struct rig rig;
     struct wal_make m;
+    struct windows w; /* of find_all() */
 };
 
 static void row_begin(struct row *r)
 {
+    r->w = (struct windows){0};
     rig_begin(&r->rig, 15);
     rig_make(&r->m, 15);
     rig_backup(&r->rig, &r->m, NOON);
@@ -31,6 +33,7 @@ static void row_begin(struct row *r)
 
 static void row_end(struct row *r)
 {
+    windows_free(&r->w);
     rig_end(&r->rig);
     wal_make_free(&r->m);
 }
@@ -42,6 +45,27 @@ static struct windows find(struct rig *r)
 
     OK(windows_find(rig_map(r), r->repo, &r->backups, NULL, &w, &err), &err);
     return w;
+}
+
+static int begin(void **state)
+{
+    static struct row row;
+
+    row_begin(&row);
+    *state = &row;
+    return 0;
+}
+
+static int end(void **state)
+{
+    row_end(*state);
+    return 0;
+}
+
+static void find_all(struct row *r)
+{
+    windows_free(&r->w);
+    r->w = find(&r->rig);
 }
 
 static void put_spoiled(struct rig *r, struct wal_make *m, size_t i, size_t from, uint8_t with)
@@ -66,137 +90,119 @@ static void put_spoiled(struct rig *r, struct wal_make *m, size_t i, size_t from
 
 static void a_window_goes_from_the_backup_to_the_last_commit(void **state)
 {
-    AUTO(windows_free) struct windows w = {0};
-    struct row row;
-    (void)state;
+    struct row *row = *state;
+    struct windows *w = &row->w;
 
-    row_begin(&row);
-    rig_put_all(&row.rig, &row.m);
-    w = find(&row.rig);
-    assert_int_equal(w.n, 1);
-    assert_int_equal(w.items[0].start_us, NOON);
-    assert_int_equal(w.items[0].start_lsn, row.rig.items[0].stop_lsn);
-    assert_int_equal(w.items[0].end_us, NOON + SEGMENTS * MINUTE);
-    assert_int_equal(w.items[0].last_commit_us, NOON + SEGMENTS * MINUTE);
-    assert_string_equal(w.items[0].first_backup, row.rig.items[0].label);
-    assert_string_equal(w.items[0].last_backup, row.rig.items[1].label);
-    assert_true(w.items[0].open);
-    assert_int_equal(w.n_holes, 1);
-    assert_int_equal(w.holes[0].kind, HOLE_BEFORE);
-    assert_int_equal(w.holes[0].from_us, 0);
-    assert_int_equal(w.holes[0].to_us, NOON);
-    row_end(&row);
+    rig_put_all(&row->rig, &row->m);
+    find_all(row);
+    assert_int_equal(w->n, 1);
+    assert_int_equal(w->items[0].start_us, NOON);
+    assert_int_equal(w->items[0].start_lsn, row->rig.items[0].stop_lsn);
+    assert_int_equal(w->items[0].end_us, NOON + SEGMENTS * MINUTE);
+    assert_int_equal(w->items[0].last_commit_us, NOON + SEGMENTS * MINUTE);
+    assert_string_equal(w->items[0].first_backup, row->rig.items[0].label);
+    assert_string_equal(w->items[0].last_backup, row->rig.items[1].label);
+    assert_true(w->items[0].open);
+    assert_int_equal(w->n_holes, 1);
+    assert_int_equal(w->holes[0].kind, HOLE_BEFORE);
+    assert_int_equal(w->holes[0].from_us, 0);
+    assert_int_equal(w->holes[0].to_us, NOON);
 }
 
 static void missing_segments_make_a_hole_that_names_them(void **state)
 {
-    AUTO(windows_free) struct windows w = {0};
-    struct row row;
-    (void)state;
+    struct row *row = *state;
+    struct windows *w = &row->w;
 
-    row_begin(&row);
-    rig_put_range(&row.rig, &row.m, 0, 1, 1);
-    rig_put_range(&row.rig, &row.m, 4, SEGMENTS - 1, 1); /* 5 and 6 are missing */
-    w = find(&row.rig);
-    assert_int_equal(w.n, 2);
-    assert_int_equal(w.items[0].end_us, NOON + 2 * MINUTE);
-    assert_false(w.items[0].open);
-    assert_int_equal(w.items[1].start_us, row.rig.items[1].stop_us);
-    assert_true(w.items[1].open);
-    assert_int_equal(w.n_holes, 2);
-    assert_int_equal(w.holes[1].kind, HOLE_MISSING);
-    assert_int_equal(w.holes[1].from_us, w.items[0].end_us);
-    assert_int_equal(w.holes[1].to_us, w.items[1].start_us);
-    assert_int_equal(w.holes[1].first_segno, 5);
-    assert_int_equal(w.holes[1].last_segno, 6);
-    SAYS(w.holes[1].why, "2 WAL segments from \"000000010000000000000005\" to "
-                         "\"000000010000000000000006\" are missing");
-    row_end(&row);
+    rig_put_range(&row->rig, &row->m, 0, 1, 1);
+    rig_put_range(&row->rig, &row->m, 4, SEGMENTS - 1, 1); /* 5 and 6 are missing */
+    find_all(row);
+    assert_int_equal(w->n, 2);
+    assert_int_equal(w->items[0].end_us, NOON + 2 * MINUTE);
+    assert_false(w->items[0].open);
+    assert_int_equal(w->items[1].start_us, row->rig.items[1].stop_us);
+    assert_true(w->items[1].open);
+    assert_int_equal(w->n_holes, 2);
+    assert_int_equal(w->holes[1].kind, HOLE_MISSING);
+    assert_int_equal(w->holes[1].from_us, w->items[0].end_us);
+    assert_int_equal(w->holes[1].to_us, w->items[1].start_us);
+    assert_int_equal(w->holes[1].first_segno, 5);
+    assert_int_equal(w->holes[1].last_segno, 6);
+    SAYS(w->holes[1].why, "2 WAL segments from \"000000010000000000000005\" to "
+                          "\"000000010000000000000006\" are missing");
 }
 
 static void without_a_later_backup_a_hole_has_no_end(void **state)
 {
-    AUTO(windows_free) struct windows w = {0};
-    struct row row;
-    (void)state;
+    struct row *row = *state;
+    struct windows *w = &row->w;
 
-    row_begin(&row);
-    rig_put_range(&row.rig, &row.m, 0, 5, 1);
-    rig_put(&row.rig, &row.m, 7, 1, WITH_INDEX); /* 9 is missing */
-    w = find(&row.rig);
-    assert_int_equal(w.n, 1);
-    assert_false(w.items[0].open);
-    assert_int_equal(w.items[0].end_us, NOON + 6 * MINUTE);
-    assert_int_equal(w.n_holes, 2);
-    assert_int_equal(w.holes[1].from_us, NOON + 6 * MINUTE);
-    assert_int_equal(w.holes[1].to_us, 0);
-    SAYS(w.holes[1].why, "\"000000010000000000000009\" is missing");
-    row_end(&row);
+    rig_put_range(&row->rig, &row->m, 0, 5, 1);
+    rig_put(&row->rig, &row->m, 7, 1, WITH_INDEX); /* 9 is missing */
+    find_all(row);
+    assert_int_equal(w->n, 1);
+    assert_false(w->items[0].open);
+    assert_int_equal(w->items[0].end_us, NOON + 6 * MINUTE);
+    assert_int_equal(w->n_holes, 2);
+    assert_int_equal(w->holes[1].from_us, NOON + 6 * MINUTE);
+    assert_int_equal(w->holes[1].to_us, 0);
+    SAYS(w->holes[1].why, "\"000000010000000000000009\" is missing");
 }
 
 static void damage_in_the_middle_ends_a_window(void **state)
 {
-    AUTO(windows_free) struct windows w = {0};
-    struct row row;
-    (void)state;
+    struct row *row = *state;
+    struct windows *w = &row->w;
 
-    row_begin(&row);
-    rig_put_range(&row.rig, &row.m, 0, 1, 1);
-    put_spoiled(&row.rig, &row.m, 2, 300, 0xa5);
-    rig_put_range(&row.rig, &row.m, 3, SEGMENTS - 1, 1);
-    w = find(&row.rig);
-    assert_int_equal(w.n, 2);
-    assert_true(w.items[0].end_us <= NOON + 3 * MINUTE);
-    assert_int_equal(w.items[1].start_us, row.rig.items[1].stop_us);
-    assert_true(w.holes[1].kind == HOLE_DAMAGED || w.holes[1].kind == HOLE_ENDS);
-    SAYS(w.holes[1].why, "000000010000000000000005");
-    row_end(&row);
+    rig_put_range(&row->rig, &row->m, 0, 1, 1);
+    put_spoiled(&row->rig, &row->m, 2, 300, 0xa5);
+    rig_put_range(&row->rig, &row->m, 3, SEGMENTS - 1, 1);
+    find_all(row);
+    assert_int_equal(w->n, 2);
+    assert_true(w->items[0].end_us <= NOON + 3 * MINUTE);
+    assert_int_equal(w->items[1].start_us, row->rig.items[1].stop_us);
+    assert_true(w->holes[1].kind == HOLE_DAMAGED || w->holes[1].kind == HOLE_ENDS);
+    SAYS(w->holes[1].why, "000000010000000000000005");
 }
 
 /* As pg_resetwal leaves it: the first record behind names none before it. */
 static void wal_that_does_not_continue_is_not_passed(void **state)
 {
-    AUTO(windows_free) struct windows w = {0};
-    struct row row;
+    struct row *row = *state;
+    struct windows *w = &row->w;
     struct wal_make other;
-    (void)state;
 
-    row_begin(&row);
-    rig_put_range(&row.rig, &row.m, 0, 2, 1);
+    rig_put_range(&row->rig, &row->m, 0, 2, 1);
     wal_make_init(&other, 15, RIG_SYSID, 1, RIG_SEGSZ, 6);
     wal_make_commit(&other, 900, NOON + 30 * MINUTE);
     wal_make_switch(&other);
-    rig_put(&row.rig, &other, 0, 1, WITH_INDEX);
-    w = find(&row.rig);
-    assert_int_equal(w.n, 1);
-    assert_int_equal(w.items[0].end_us, NOON + 3 * MINUTE);
-    assert_false(w.items[0].open);
-    assert_int_equal(w.n_holes, 3);
-    assert_int_equal(w.holes[1].kind, HOLE_DAMAGED);
-    assert_int_equal(w.holes[1].to_us, 0);
-    SAYS(w.holes[1].why, "do not continue");
-    assert_int_equal(w.holes[2].kind, HOLE_BACKUP);
-    assert_string_equal(w.holes[2].backup, row.rig.items[1].label);
+    rig_put(&row->rig, &other, 0, 1, WITH_INDEX);
+    find_all(row);
+    assert_int_equal(w->n, 1);
+    assert_int_equal(w->items[0].end_us, NOON + 3 * MINUTE);
+    assert_false(w->items[0].open);
+    assert_int_equal(w->n_holes, 3);
+    assert_int_equal(w->holes[1].kind, HOLE_DAMAGED);
+    assert_int_equal(w->holes[1].to_us, 0);
+    SAYS(w->holes[1].why, "do not continue");
+    assert_int_equal(w->holes[2].kind, HOLE_BACKUP);
+    assert_string_equal(w->holes[2].backup, row->rig.items[1].label);
     wal_make_free(&other);
-    row_end(&row);
 }
 
 static void a_backup_without_its_wal_is_told(void **state)
 {
-    AUTO(windows_free) struct windows w = {0};
-    struct row row;
-    (void)state;
+    struct row *row = *state;
+    struct windows *w = &row->w;
 
-    row_begin(&row);
-    rig_put_range(&row.rig, &row.m, 0, 3, 1);
-    rig_put_range(&row.rig, &row.m, 5, SEGMENTS - 1, 1); /* 7, of the second backup, is missing */
-    w = find(&row.rig);
-    assert_int_equal(w.n, 1);
-    assert_int_equal(w.n_holes, 3);
-    assert_int_equal(w.holes[2].kind, HOLE_BACKUP);
-    assert_string_equal(w.holes[2].backup, row.rig.items[1].label);
-    SAYS(w.holes[2].why, "000000010000000000000007");
-    row_end(&row);
+    rig_put_range(&row->rig, &row->m, 0, 3, 1);
+    rig_put_range(&row->rig, &row->m, 5, SEGMENTS - 1, 1); /* 7, of the second backup, is missing */
+    find_all(row);
+    assert_int_equal(w->n, 1);
+    assert_int_equal(w->n_holes, 3);
+    assert_int_equal(w->holes[2].kind, HOLE_BACKUP);
+    assert_string_equal(w->holes[2].backup, row->rig.items[1].label);
+    SAYS(w->holes[2].why, "000000010000000000000007");
 }
 
 /* Nothing leads along a timeline of which there is no history, and where nothing is stored there is
@@ -276,22 +282,19 @@ static void a_backup_behind_the_last_commit_is_the_last_of_its_window(void **sta
 static void without_backups_there_is_no_window(void **state)
 {
     struct target latest = {.kind = TARGET_LATEST};
-    AUTO(windows_free) struct windows w = {0};
-    struct row row;
+    struct row *row = *state;
+    struct windows *w = &row->w;
     struct reach r;
     size_t index;
-    (void)state;
 
-    row_begin(&row);
-    rig_put_all(&row.rig, &row.m);
-    row.rig.backups.n = 0;
-    w = find(&row.rig);
-    assert_int_equal(w.n, 0);
-    assert_int_equal(w.n_holes, 0);
-    r = rig_choose(&row.rig, latest, &index);
+    rig_put_all(&row->rig, &row->m);
+    row->rig.backups.n = 0;
+    find_all(row);
+    assert_int_equal(w->n, 0);
+    assert_int_equal(w->n_holes, 0);
+    r = rig_choose(&row->rig, latest, &index);
     NOT_REACHED(r, "there is no backup");
     assert_int_equal(index, SIZE_MAX);
-    row_end(&row);
 }
 
 /* ---- worlds by chance ---- */
@@ -543,16 +546,17 @@ static void what_is_claimed_of_a_moment_is_what_a_search_finds(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(a_window_goes_from_the_backup_to_the_last_commit),
-        cmocka_unit_test(missing_segments_make_a_hole_that_names_them),
-        cmocka_unit_test(without_a_later_backup_a_hole_has_no_end),
-        cmocka_unit_test(damage_in_the_middle_ends_a_window),
-        cmocka_unit_test(wal_that_does_not_continue_is_not_passed),
-        cmocka_unit_test(a_backup_without_its_wal_is_told),
+        cmocka_unit_test_setup_teardown(a_window_goes_from_the_backup_to_the_last_commit, begin,
+                                        end),
+        cmocka_unit_test_setup_teardown(missing_segments_make_a_hole_that_names_them, begin, end),
+        cmocka_unit_test_setup_teardown(without_a_later_backup_a_hole_has_no_end, begin, end),
+        cmocka_unit_test_setup_teardown(damage_in_the_middle_ends_a_window, begin, end),
+        cmocka_unit_test_setup_teardown(wal_that_does_not_continue_is_not_passed, begin, end),
+        cmocka_unit_test_setup_teardown(a_backup_without_its_wal_is_told, begin, end),
         cmocka_unit_test(a_backup_without_a_way_is_told),
         cmocka_unit_test(a_backup_without_later_commits_reaches_its_own_end_only),
         cmocka_unit_test(a_backup_behind_the_last_commit_is_the_last_of_its_window),
-        cmocka_unit_test(without_backups_there_is_no_window),
+        cmocka_unit_test_setup_teardown(without_backups_there_is_no_window, begin, end),
         cmocka_unit_test(what_is_claimed_of_a_moment_is_what_a_search_finds),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
