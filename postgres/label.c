@@ -185,19 +185,6 @@ void tablespace_map_free(struct tablespace_map *m)
     *m = (struct tablespace_map)TABLESPACE_MAP_INIT;
 }
 
-bool tablespace_map_set(struct tablespace_map *m, uint32_t oid, const char *path)
-{
-    for (size_t i = 0; i < m->count; i++) {
-        if (m->links[i].oid != oid)
-            continue;
-        char *copy = xstrdup(path);
-        free(m->links[i].path);
-        m->links[i].path = copy;
-        return true;
-    }
-    return false;
-}
-
 void tablespace_map_format(const struct tablespace_map *m, struct buf *out)
 {
     for (size_t i = 0; i < m->count; i++) {

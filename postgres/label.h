@@ -53,8 +53,6 @@ struct tablespace_map {
 int tablespace_map_parse(const char *text, size_t len, unsigned major, struct tablespace_map *out,
                          struct err *err) MUST_CHECK;
 void tablespace_map_free(struct tablespace_map *m);
-/* Replaces the path of one link; false when there is no such OID. */
-bool tablespace_map_set(struct tablespace_map *m, uint32_t oid, const char *path);
 /* Appends the text that server m->major reads. A backslash stands before newline and carriage
  * return, and from 14 on before a backslash too; 13 writes and reads a backslash as it is (seen on
  * 13.23 and 14.23). */

@@ -41,6 +41,7 @@
 #include "base/fs.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "restore/apart.h"
 #include "restore/drill_form.h"
 #include "restore/drill_moment.h"
 #include "restore/job.h"
@@ -105,25 +106,10 @@ static const char *where(const struct drill_request *q, char **made)
     return *made;
 }
 
-/* The nearest directory that exists, without links. */
-static char *existing_part(const char *path)
-{
-    AUTO(mem_free) char *part = xstrdup(path);
-    char *real, *slash;
-
-    while ((real = realpath(part, NULL)) == NULL && (slash = strrchr(part, '/')) != NULL)
-        *slash = '\0';
-    return real != NULL ? real : xstrdup("/");
-}
-
 /* There it would become a part of the original's backups. */
 static int refuse_inside(const char *dir, const char *original, struct err *err)
 {
-    AUTO(mem_free) char *place = existing_part(dir);
-    AUTO(mem_free) char *data = original == NULL ? NULL : realpath(original, NULL);
-    size_t len = data == NULL ? 0 : strlen(data);
-
-    if (len == 0 || strncmp(place, data, len) != 0 || (place[len] != '/' && place[len] != '\0'))
+    if (original == NULL || !apart_is_inside(dir, original))
         return 0;
     return err_set(err, ERR_USAGE,
                    "\"%s\" is inside the data directory of the original (\"%s\"); name another "

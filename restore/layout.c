@@ -194,7 +194,8 @@ int layout_open(struct layout *l, struct err *err)
         if (r->fd >= 0 || (i == ROOT_CONFIG && !l->has_config))
             continue;
         TRY(fs_mkdirs(r->dir, 0700, err));
-        r->fd = open(r->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        r->fd = open(r->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC |
+                                 (i == ROOT_CONFIG ? O_NOFOLLOW : 0)); /* never into /etc */
         if (r->fd < 0)
             return err_sys(err, "cannot open directory \"%s\"", r->dir);
     }

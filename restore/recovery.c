@@ -426,15 +426,25 @@ int recovery_tablespace_map(const struct layout *l, const struct backup_info *in
                             struct buf *out, struct err *err)
 {
     AUTO(tablespace_map_free) struct tablespace_map map = TABLESPACE_MAP_INIT;
+    size_t kept = 0;
 
     if (info->tablespace_map.len == 0)
         return 0;
     TRY(tablespace_map_parse(info->tablespace_map.p, info->tablespace_map.len, major, &map, err));
     for (size_t i = 0; i < map.count; i++) {
-        unsigned root = layout_tablespace(l, map.links[i].oid);
-        if (root != 0)
-            tablespace_map_set(&map, map.links[i].oid, l->roots[root].dir);
+        struct tablespace_link link = map.links[i];
+        unsigned root = layout_tablespace(l, link.oid);
+
+        if (root != 0) {
+            free(link.path);
+            link.path = xstrdup(l->roots[root].dir);
+        } else if (link.path[0] == '/') {
+            free(link.path);
+            continue;
+        }
+        map.links[kept++] = link;
     }
+    map.count = kept;
     tablespace_map_format(&map, out);
     return 0;
 }

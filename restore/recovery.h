@@ -45,7 +45,9 @@ int recovery_write(int datafd, const struct recovery_terms *t, const char *conf_
  * group in (initdb --allow-group-access), else 0600. */
 mode_t recovery_file_mode(int datafd);
 
-/* The tablespace_map of the backup with the places of this layout; empty where it is. */
+/* The tablespace_map of the backup with the places of this layout; empty where it is. One that was
+ * dropped while the backup ran, of which it has no files, is left out: its place may be another
+ * one's by now, and recovery makes plain directories where it needs them until it is dropped. */
 int recovery_tablespace_map(const struct layout *l, const struct backup_info *info, unsigned major,
                             struct buf *out, struct err *err) MUST_CHECK;
 

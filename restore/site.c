@@ -13,6 +13,7 @@
 #include "base/fs.h"
 #include "base/mem.h"
 #include "postgres/control.h"
+#include "restore/apart.h"
 
 /* ---- a running server ---- */
 
@@ -246,8 +247,6 @@ static int check_location(const struct site *s, const struct restore_request *q,
 
     if (!fs_exists(AT_FDCWD, own))
         return 0;
-    if (l->side_copy && l->original_dir != NULL && strcmp(r->dir, r->old_dir) == 0)
-        TRY(site_refuse_running(l->original_dir, err)); /* its own files, under a live server */
     if (replaces && (is_own_location(l, r) || s->state == SITE_HALF || q->force))
         return 0;
     return err_set(err, ERR_EXISTS,
@@ -283,6 +282,7 @@ static int check_wal_dir(const struct site *s, const struct layout *l, struct er
 int site_check(const struct site *s, const struct restore_request *q, const struct layout *l,
                uint64_t system_id, struct err *err)
 {
+    TRY(apart_check(l, s, err));
     TRY(check_data_dir(s, q, l->roots[ROOT_DATA].dir, system_id, err));
     TRY(check_wal_dir(s, l, err));
     for (size_t i = ROOT_TABLESPACE; i < l->n; i++)

@@ -34,6 +34,8 @@ bool stray_link(const struct layout *l, unsigned root, const char *rel, const ch
 
     if (!l->side_copy)
         return false;
+    if (root == ROOT_DATA && strncmp(rel, "pg_tblspc/", strlen("pg_tblspc/")) == 0)
+        return true; /* of no tablespace of the backup: nobody knows whose it is */
     end = end_of(dir, rel, target);
     top = realpath(dir, NULL);
     if (end == NULL || top == NULL)

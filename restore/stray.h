@@ -13,7 +13,8 @@
 /*
  * Is the link (root, rel) to be left out? In a copy those that lead to something that exists
  * outside of its root; but single files on the top level are the configuration's, which a server
- * reads and does not write. In a sandbox also those that lead nowhere. In place none is.
+ * reads and does not write. In a sandbox also those that lead nowhere. Never is one a tablespace's:
+ * the backup's own do not get here. In place none is left out.
  */
 bool stray_link(const struct layout *l, unsigned root, const char *rel, const char *target);
 

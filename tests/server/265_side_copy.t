@@ -45,6 +45,20 @@ stops() { # COPY NAME
     like "$said" 'FATAL.*could not restore file|startup process .*exited' "$2"
 }
 
+# ---- into the original itself, whatever is asked for
+fails 2 'is inside .* which is the original' 'a copy inside the original is refused' \
+    pgbr restore main --data-dir "$work/main/copy" --force
+fails 2 'is inside .* which is the original' 'and WAL inside it' \
+    pgbr restore main --data-dir "$work/copy" --wal-dir "$work/main/copy" --force
+mkdir copied
+cp -a main/PG_VERSION main/global copied/
+ln -s "$work/main/pg_wal" copied/pg_wal
+[ "$run_as" = "$(id -un)" ] || chown -R "$run_as" copied
+chmod 700 copied
+fails 1 'pg_wal" is a link into' 'and one that was copied with a link to its WAL' pgbr restore main --data-dir "$work/copied" --force
+rm -r copied
+is "$(picture)" "$kept" 'nothing of the original has changed'
+
 # ---- all of the WAL: it is told, and recovery stops before it
 fails 3 "WARNING: the original on this host has tablespaces.* in \"$work/space\"" 'the plan warns' \
     pgbr restore main --data-dir "$work/copy"

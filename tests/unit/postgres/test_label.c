@@ -137,21 +137,6 @@ static void a_map_is_read_and_written_with_the_escapes_of_its_version(void **sta
     }
 }
 
-static void a_link_can_be_moved(void **state)
-{
-    static const char text[] = "1 /a\n2 /b\n";
-    AUTO(tablespace_map_free) struct tablespace_map m = TABLESPACE_MAP_INIT;
-    AUTO(buf_free) struct buf out = BUF_INIT;
-    struct err err = {0};
-
-    (void)state;
-    OK(tablespace_map_parse(text, strlen(text), 15, &m, &err), &err);
-    assert_true(tablespace_map_set(&m, 2, "/new\\place"));
-    assert_false(tablespace_map_set(&m, 3, "/x"));
-    tablespace_map_format(&m, &out);
-    assert_string_equal(buf_text(&out), "1 /a\n2 /new\\\\place\n");
-}
-
 static void no_text_is_an_empty_map(void **state)
 {
     AUTO(tablespace_map_free) struct tablespace_map m = TABLESPACE_MAP_INIT;
@@ -195,7 +180,6 @@ int main(void)
         cmocka_unit_test(a_damaged_label_is_refused_by_line),
         cmocka_unit_test(a_label_cut_anywhere_is_refused),
         cmocka_unit_test(a_map_is_read_and_written_with_the_escapes_of_its_version),
-        cmocka_unit_test(a_link_can_be_moved),
         cmocka_unit_test(no_text_is_an_empty_map),
         cmocka_unit_test(a_damaged_map_is_refused_by_line),
     };

@@ -510,9 +510,10 @@ static void a_tablespace_map_tells_the_new_places(void **state)
 
     OK(recovery_tablespace_map(&l, &info, 15, &out, &err), &err);
     assert_int_equal(out.len, 0);
-    buf_adds(&info.tablespace_map, "16400 /stays\n16401 /old\n");
+    /* one without files was dropped while the backup ran, and "/old2" may be another one's */
+    buf_adds(&info.tablespace_map, "16400 /old2\n16401 /old\n16402 /old2\n");
     OK(recovery_tablespace_map(&l, &info, 15, &out, &err), &err);
-    assert_string_equal(buf_text(&out), "16400 /stays\n16401 /new/place\n");
+    assert_string_equal(buf_text(&out), "16401 /new/place\n");
     buf_free(&info.tablespace_map);
 }
 

@@ -22,6 +22,7 @@ static void links_to_elsewhere_are_left_out(void **state)
         {"base/5", "%/elsewhere", COPY | SANDBOX},
         {"base/5/1259", "%/elsewhere/file", COPY | SANDBOX},
         {"pg_tblspc/16400", "%/elsewhere", COPY | SANDBOX}, /* of no tablespace of the backup */
+        {"pg_tblspc/16400", "%/not/there", COPY | SANDBOX},
         {"log", "../elsewhere", COPY | SANDBOX},
         {"log", "%/through", COPY | SANDBOX}, /* a link to elsewhere */
         {"base/5", "../../elsewhere", COPY | SANDBOX},
