@@ -26,7 +26,8 @@ enum {
     STOP_WAIT_MS = 600000, /* a shutdown checkpoint on a slow disk */
     END_WAIT_MS = 10000,
     PID_FILE_MAX = 8192,
-    STATUS_LINE = 8, /* LOCK_FILE_LINE_PM_STATUS */
+    STATUS_LINE = 8,        /* LOCK_FILE_LINE_PM_STATUS */
+    SPACE_LEAST = 16 << 20, /* of bytes: about what a segment of WAL takes */
 };
 
 /* ---- starting ---- */
@@ -129,6 +130,17 @@ enum server_state server_look(struct server *s)
     return strncmp(status, "standby", 7) == 0 ? SERVER_REPLAYING : SERVER_STARTING;
 }
 
+/* On a full disk a server cannot even write what it complains of. */
+static void add_space(const struct server *s, struct buf *why)
+{
+    struct err ignored = {0};
+    uint64_t bytes;
+    char text[24];
+
+    if (fs_free_bytes(s->box->dir, &bytes, &ignored) == 0 && bytes < SPACE_LEAST)
+        buf_addf(why, "; \"%s\" has %s free", s->box->dir, format_bytes(bytes, text));
+}
+
 static int has_ended(const struct server *s, struct err *err)
 {
     AUTO(buf_free) struct buf why = BUF_INIT;
@@ -138,6 +150,7 @@ static int has_ended(const struct server *s, struct err *err)
         buf_addf(&why, "%sended by signal %d", why.len == 0 ? "" : "; ", WTERMSIG(s->status));
     else if (why.len == 0)
         buf_addf(&why, "it ended with status %d and said nothing", WEXITSTATUS(s->status));
+    add_space(s, &why);
     return err_set(err, ERR_FAILED, "the server has ended: %s", buf_text(&why));
 }
 

@@ -168,6 +168,28 @@ if [ -n "${IN_NAMESPACE:-}" ]; then
     cluster_stop copy immediate
     umount copy
     rm -rf copy
+
+    # where a drill makes its sandbox: full before, and full when its server starts
+    small 200M drill
+    dd if=/dev/zero of=drill/fill bs=4k || true
+    fails 1 'FAILED +plan: .*No space left' 'no room for a sandbox' pgbr drill main --no-amcheck --dir "$work/drill"
+    is "$(ls drill)" fill 'nothing is left of it'
+    rm drill/fill
+    as_owner mkdir programs
+    as_owner ln -s /usr/lib/postgresql/15/bin/* programs/
+    as_owner rm programs/postgres
+    as_owner tee programs/postgres >/dev/null <<'END'
+#!/bin/sh
+[ "$1" != -D ] || dd if=/dev/zero of="$2/../fill" bs=4k
+exec /usr/lib/postgresql/15/bin/postgres "$@"
+END
+    as_owner chmod 755 programs/postgres
+    fails 1 'FAILED +(start|replay): .*the server has ended: .*drill/pgbr-drill-.* has [0-9.]+ k?B free' 'a disk that fills up is named' \
+        pgbr drill main --no-amcheck --dir "$work/drill" --pg-bin "$work/programs"
+    is "$(ls drill)" '' 'and cleared'
+    ok 'there is space again: a drill' pgbr drill main --no-amcheck --dir "$work/drill"
+    umount drill
+    rm -rf drill programs
 fi
 
 # A limit on the size of files does much the same, without root.
