@@ -35,9 +35,9 @@ for place in "$work/plain" "$work/with blanks, and a 'quote'" "$work/$(printf 'a
     ok 'the next drill passes' pgbr drill main --no-amcheck --dir "$place"
     ok 'and leaves it alone' test -d "$dir/data/global"
     ok 'it starts as it was told' as_owner bash -c "$start -w -l $work/log/kept$i.log"
-    is "$(as_owner $bin/psql -XAtq -h "$socket" -p 5432 -U postgres postgres -c \
+    is "$(as_owner "$bin"/psql -XAtq -h "$socket" -p 5432 -U postgres postgres -c \
         "select count(*), current_setting('archive_mode'), pg_is_in_recovery() from t")" '1000|off|f' 'and answers'
-    as_owner $bin/pg_ctl -D "$dir/data" -w -m fast stop
+    as_owner "$bin"/pg_ctl -D "$dir/data" -w -m fast stop
     rm -r "$dir"
     [ "$socket" = "$dir" ] || rm -r "$socket"
     is "$(left "$place")" '' 'there is nothing else of it'
@@ -56,9 +56,9 @@ dir=$(sed -n 's/^  kept in *//p' <<<"$out")
 cp -p saved "$hole"
 ok 'can be started when the reason is gone' as_owner bash -c "$start -w -l $work/log/mended.log"
 answers() {
-    [ "$(as_owner $bin/psql -XAtq -h "$dir" -p 5432 -U postgres postgres -c 'select count(*) from t')" = 2000 ]
+    [ "$(as_owner "$bin"/psql -XAtq -h "$dir" -p 5432 -U postgres postgres -c 'select count(*) from t')" = 2000 ]
 }
 ok 'and goes on to the end' wait_for 60 answers
-as_owner $bin/pg_ctl -D "$dir/data" -w -m fast stop
+as_owner "$bin"/pg_ctl -D "$dir/data" -w -m fast stop
 rm -r "$dir"
 done_testing

@@ -86,7 +86,7 @@ is "$(repository '[w["open"] for w in r["windows"]], r["rpo"]["recoverable"]')" 
 
 # ---- which loses the WAL of its only backup
 lost=$(sql main "select pg_walfile_name('$(pgbr list main --json | sed -n 's/.*"start_lsn": "\(.*\)",/\1/p' | tail -1)')")
-newest=$(ls -dt repo/main/wal/*/ | head -1)
+newest=$(find repo/main/wal -mindepth 1 -maxdepth 1 -type d -printf '%T@ %p\n' | sort -n | tail -1 | cut -d' ' -f2)
 rm "$(find "$newest" -type f -name "$lost")"
 fails 3 'to now: .* begins, of which no backup can be restored' 'none of its backups is of use' pgbr windows main
 like "$out" "WARNING: backup $third cannot" 'which is told, too'
