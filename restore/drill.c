@@ -451,7 +451,7 @@ static void judge_error(struct drill *d, enum drill_phase phase, bool late, cons
 
 static void keep(struct drill *d)
 {
-    AUTO(buf_free) struct buf start = BUF_INIT;
+    AUTO(buf_free) struct buf command = BUF_INIT;
     struct err why = {0};
 
     if (sandbox_keep(&d->box, &why) != 0) {
@@ -462,8 +462,8 @@ static void keep(struct drill *d)
     d->made->kept_socket = xstrdup(d->box.sockets);
     if (d->conf_path == NULL)
         return;
-    start_command_kept(d->bin, d->box.data, d->conf_path, d->box.sockets, &start);
-    d->made->kept_start = buf_steal(&start);
+    start_command_kept(d->bin, d->box.data, d->conf_path, d->box.sockets, &command);
+    d->made->kept_start = buf_steal(&command);
 }
 
 /* told: there will be a report, which says what is kept. */
