@@ -343,6 +343,7 @@ static int take(struct run *r, struct err *err)
     TRY(store_everything(r, err));
     crash_point("backup-stored");
     TRY(run_describe(r, err));
+    TRY(base_check_end(r, &r->made->pub, err));
     TRY(wait_for_wal(r, err));
     crash_point("backup-complete");
     return commit(r, err);
