@@ -211,7 +211,9 @@ static int add_sum(struct reading *r, const struct walk_item *item, struct err *
     }
     if (!is_doubt(err->code))
         return -1;
-    log_warning("\"%s\" cannot be used, what it sums up is read one by one: %s", key.p, err->msg);
+    log_warning("\"%s\" cannot be used, what it sums up is read one by one (where it is damaged, "
+                "delete it: \"pgbr expire\" makes it again): %s",
+                key.p, err->msg);
     err_clear(err);
     return walk_segments(r->w, item->first, item->last, err);
 }
