@@ -174,6 +174,14 @@ bool base_fault(enum err_code code)
            code == ERR_FOREIGN;
 }
 
+int base_harmed(struct run *r, struct err *err)
+{
+    if (!base_fault(err->code))
+        return -1;
+    r->unfit = r->harm = true;
+    return err_context(err, "backup %s cannot be the base", r->base);
+}
+
 /* Somebody, or a disk, may have taken packs away: what builds on them could not be restored. */
 static int check_packs(struct run *r, struct err *err)
 {
@@ -206,10 +214,7 @@ static int still_there(struct run *r, struct err *err)
         return base_unfit(r, err, "it is being expired");
     if (manifest_open(&r->increment.base, r->q->repo, r->base, err) == 0)
         return 0;
-    if (!base_fault(err->code))
-        return -1;
-    r->unfit = r->harm = true;
-    return err_context(err, "backup %s cannot be the base", r->base);
+    return base_harmed(r, err);
 }
 
 int base_open(struct run *r, struct err *err)

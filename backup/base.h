@@ -22,6 +22,9 @@ int base_check_end(struct run *r, const struct pubinfo *made, struct err *err) M
 /* Whether an error is the fault of what the base has stored: damaged, missing, not to be
  * understood. */
 bool base_fault(enum err_code code);
+/* -1; where the error is base_fault(), the attempt is to be repeated as a full backup, and somebody
+ * should look. */
+int base_harmed(struct run *r, struct err *err);
 /* -1, and the attempt is to be repeated as a full backup. */
 int base_unfit(struct run *r, struct err *err, const char *fmt, ...) PRINTF_LIKE(3, 4);
 
