@@ -112,9 +112,10 @@ is "$(restored)" "$(dump_sum main)" 'and restores'
 sql main "update t set filler = 'w' || filler where id % 1000 = 10"
 lose_segment
 cp -rp repo/main/data good-packs
-for pack in $(find repo/main/data -type f -size +1k); do
+find repo/main/data -type f -size +1k >packs.txt
+while read -r pack; do
     printf 'damaged' | as_owner dd of="$pack" bs=1 seek=$(($(stat -c %s "$pack") - 80)) conv=notrunc
-done
+done <packs.txt
 fails 3 'what pack [0-9]+ of set .* holds is stored anew.*pgbr verify' \
     'of a damaged pack of the base somebody hears' pgbr backup main --json --type incr
 like "$out" '"type": "incr"' 'and the incremental is made'
