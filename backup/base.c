@@ -136,7 +136,9 @@ static int choose(struct run *r, const struct backup_list *l, struct err *err)
 
 static void left_out(void *ctx, const char *label, const struct err *why)
 {
-    (void)ctx;
+    struct run *r = ctx;
+
+    r->session.warnings++;
     log_warning("backup %s cannot be read and is no base: %s", label, why->msg);
 }
 
@@ -148,7 +150,7 @@ int base_choose(struct run *r, struct err *err)
     r->type = BACKUP_FULL;
     if (r->q->type == BACKUP_FULL || r->only_full)
         return 0;
-    TRY(backups_list(r->q->repo, &l, left_out, NULL, err));
+    TRY(backups_list(r->q->repo, &l, left_out, r, err));
     return choose(r, &l, err);
 }
 

@@ -90,6 +90,14 @@ ok 'which restores' pgbr -q restore main --data-dir "$work/copy3"
 cp -p good-pack "$pack"
 chown "$run_as" "$pack"
 ok 'with the pack it can' pgbr -q verify main --deep
+manifest=$(find repo/main/backup -name manifest | sort | tail -1)
+cp -p "$manifest" good-manifest
+printf '\x55' | dd of="$manifest" bs=1 seek=200 conv=notrunc
+fails 3 'cannot be read and is no base' 'a backup that cannot be read is told of, with what is built without it' \
+    pgbr backup main --json --type incr
+like "$out" '"type": "incr"' 'which is on an older one'
+cp -p good-manifest "$manifest"
+chown "$run_as" "$manifest"
 
 # ---- the WAL cannot tell: a segment is lost
 lose_segment() {
