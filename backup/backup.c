@@ -180,10 +180,8 @@ static int cross_check(struct run *r, struct err *err)
     t.base_start = base->start_lsn;
     t.by_content =
         r->session.facts.checksums && !base->from_standby && !r->session.facts.in_recovery;
-    if (crosscheck(&r->copied.samples, &t, &alarm, &read, err) != 0) {
-        r->unfit = r->harm = base_fault(err->code);
-        return r->unfit ? err_context(err, "backup %s cannot be the base", r->base) : -1;
-    }
+    if (crosscheck(&r->copied.samples, &t, &alarm, &read, err) != 0)
+        return base_harmed(r, err);
     atomic_fetch_add(&r->copied.read_bytes, read);
     if (alarm.len == 0)
         return 0;
@@ -242,7 +240,8 @@ static int copy(struct run *r, struct err *err)
         .tend_ctx = &r->session,
     };
 
-    TRY(copy_run(&q, &r->copied, err));
+    if (copy_run(&q, &r->copied, err) != 0)
+        return atomic_load(&r->copied.base_bad) ? base_harmed(r, err) : -1;
     TRY(cross_check(r, err));
     TRY(suspects_settle(r->copied.suspects, r->copied.workers, r->data_fd, &rules, r->q->stop,
                         &r->made->info, &r->made->pub.page_errors, err));
@@ -343,31 +342,10 @@ static int take(struct run *r, struct err *err)
     TRY(store_everything(r, err));
     crash_point("backup-stored");
     TRY(run_describe(r, err));
+    TRY(base_check_end(r, &r->made->pub, err));
     TRY(wait_for_wal(r, err));
     crash_point("backup-complete");
     return commit(r, err);
-}
-
-static void run_close(struct run *r)
-{
-    struct err err = {0};
-
-    session_close(&r->session); /* also ends backup mode on the server */
-    if (r->lease != NULL && lease_release(&r->lease, &err) != 0)
-        log_warning("the lease of set %s was not released: %s", r->label, err.msg);
-    copy_made_free(&r->copied);
-    manifest_abandon(&r->manifest);
-    adopt_free(&r->adoption);
-    increment_free(&r->increment);
-    set_free(&r->set);
-    list_free(&r->list);
-    results_free(&r->results);
-    finished_free(&r->finished);
-    for (uint32_t i = 0; r->found.tablespaces != NULL && i < r->found.n_tablespaces; i++)
-        free(r->found.tablespaces[i].location);
-    free(r->found.tablespaces);
-    fd_close(&r->data_fd);
-    lock_release(&r->lock);
 }
 
 struct verdict {
@@ -397,7 +375,7 @@ static int attempt(const struct backup_request *q, bool only_full, struct verdic
     progress_begin(progress_of(&r), "backup", progress_of(&r)->mode);
     rc = take(&r, err);
     progress_end(progress_of(&r));
-    made->warnings = r.found.warnings + r.session.warnings;
+    made->warnings = r.found.warnings + r.session.warnings + atomic_load(&r.copied.bad_packs);
     if (rc != 0 && err->code == ERR_INTERRUPTED && r.lease != NULL &&
         lease_check(r.lease, &why) != 0) /* our own thread asked to stop */
         err_set(err, why.code, "%s", why.msg);

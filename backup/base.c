@@ -136,7 +136,9 @@ static int choose(struct run *r, const struct backup_list *l, struct err *err)
 
 static void left_out(void *ctx, const char *label, const struct err *why)
 {
-    (void)ctx;
+    struct run *r = ctx;
+
+    r->session.warnings++;
     log_warning("backup %s cannot be read and is no base: %s", label, why->msg);
 }
 
@@ -148,7 +150,7 @@ int base_choose(struct run *r, struct err *err)
     r->type = BACKUP_FULL;
     if (r->q->type == BACKUP_FULL || r->only_full)
         return 0;
-    TRY(backups_list(r->q->repo, &l, left_out, NULL, err));
+    TRY(backups_list(r->q->repo, &l, left_out, r, err));
     return choose(r, &l, err);
 }
 
@@ -172,6 +174,14 @@ bool base_fault(enum err_code code)
 {
     return code == ERR_NOT_FOUND || code == ERR_CORRUPT || code == ERR_UNSUPPORTED ||
            code == ERR_FOREIGN;
+}
+
+int base_harmed(struct run *r, struct err *err)
+{
+    if (!base_fault(err->code))
+        return -1;
+    r->unfit = r->harm = true;
+    return err_context(err, "backup %s cannot be the base", r->base);
 }
 
 /* Somebody, or a disk, may have taken packs away: what builds on them could not be restored. */
@@ -206,10 +216,7 @@ static int still_there(struct run *r, struct err *err)
         return base_unfit(r, err, "it is being expired");
     if (manifest_open(&r->increment.base, r->q->repo, r->base, err) == 0)
         return 0;
-    if (!base_fault(err->code))
-        return -1;
-    r->unfit = r->harm = true;
-    return err_context(err, "backup %s cannot be the base", r->base);
+    return base_harmed(r, err);
 }
 
 int base_open(struct run *r, struct err *err)
@@ -224,14 +231,42 @@ int base_open(struct run *r, struct err *err)
 
 /* ---- what changed ---- */
 
-static void tell(const struct run *r, const struct pubinfo *base)
+static void tell(const struct run *r, const struct changed_range *range)
 {
     struct changed_sum sum = changed_sum(r->increment.changed);
     char from[LSN_TEXT], to[LSN_TEXT];
 
     log_info("from %s to %s %llu blocks in %llu files changed, says the WAL",
-             lsn_format(base->start_lsn, from), lsn_format(r->session.start_lsn, to),
+             lsn_format(range->from, from), lsn_format(range->to, to),
              (unsigned long long)sum.blocks, (unsigned long long)sum.files);
+}
+
+/*
+ * A backup of a standby starts at its last restartpoint: on one without load, or with checkpoints
+ * that are far apart, before the end of the base, or where that started. What the base holds of a
+ * page may then be newer than this start, as what a backup copies itself may be; replay from here
+ * makes it right all the same, if it goes as far as the base's copy did. It does if the standby has
+ * written pages up to there: minRecoveryPoint, up to which recovery goes at least, never goes back.
+ */
+static int check_overlap(struct run *r, const struct pubinfo *base, struct err *err)
+{
+    struct pg_control control;
+
+    if (!r->session.facts.in_recovery)
+        return base_unfit(r, err, "the server has not got beyond its end");
+    if (r->session.start_lsn < base->start_lsn)
+        return base_unfit(r, err, "the standby has made no restartpoint since it began");
+    TRY(control_read(r->data_fd, CONTROL_PATH, NULL, &control, err));
+    if (control.min_recovery_point >= base->stop_lsn)
+        return 0;
+    return base_unfit(r, err, "the standby has made no restartpoint behind its end");
+}
+
+int base_check_end(struct run *r, const struct pubinfo *made, struct err *err)
+{
+    if (r->type == BACKUP_FULL || made->stop_lsn >= manifest_pub(r->increment.base)->stop_lsn)
+        return 0;
+    return base_unfit(r, err, "the server says that it ended before that did");
 }
 
 int base_changes(struct run *r, struct err *err)
@@ -239,7 +274,6 @@ int base_changes(struct run *r, struct err *err)
     AUTO(history_free) struct history h = HISTORY_INIT;
     struct changed_range range = {.place = run_wal_place(r),
                                   .history = &h,
-                                  .to = r->session.start_lsn,
                                   .data_fd = r->data_fd,
                                   .temp_dir = r->q->state_dir,
                                   .stop = r->q->stop};
@@ -249,14 +283,15 @@ int base_changes(struct run *r, struct err *err)
     if (r->type == BACKUP_FULL)
         return 0;
     p = manifest_pub(r->increment.base);
-    if (range.to < p->stop_lsn)
-        return base_unfit(r, err, "the server has not got beyond its end");
+    if (r->session.start_lsn < p->stop_lsn)
+        TRY(check_overlap(r, p, err));
+    range.to = MAX_OF(r->session.start_lsn, p->stop_lsn); /* holds the base's end, the proof */
     TRY(history_load(&range.place, r->data_fd, r->id.timeline, &h, err));
     range.from = p->start_lsn;
     range.backup_lsn = p->from_standby ? 0 : p->start_lsn;
     TRY(changed_collect(&range, &r->increment.changed, &doubt, err));
     if (r->increment.changed != NULL)
-        tell(r, p);
+        tell(r, &range);
     else
         log_warning("the WAL cannot tell what changed since backup %s: %s; everything is read, and "
                     "compared with what that backup holds",

@@ -7,7 +7,9 @@
  */
 #include <stdlib.h>
 
+#include "backup/base.h"
 #include "backup/worker.h"
+#include "base/log.h"
 #include "base/mem.h"
 #include "postgres/page.h"
 #include "repo/fingerprints.h"
@@ -76,14 +78,59 @@ static int find_chunk(const struct large *l, const struct slice *s, uint32_t blo
     return more < 0 ? -1 : 0;
 }
 
-/* A pack of the base that is damaged is no reason to give up: what was read is stored. */
-static int not_known(struct err *err)
+/* ---- packs that are damaged ---- */
+
+static bool is_known(const struct bad_packs *b, uint32_t set, uint32_t pack)
 {
-    if (err->code != ERR_CORRUPT && err->code != ERR_NOT_FOUND)
-        return -1;
+    for (size_t i = 0; i < b->n; i++)
+        if (b->items[i].set == set && b->items[i].pack == pack)
+            return true;
+    return false;
+}
+
+static bool is_bad(struct bad_packs *b, uint32_t set, uint32_t pack)
+{
+    bool bad;
+
+    pthread_mutex_lock(&b->lock);
+    bad = is_known(b, set, pack);
+    pthread_mutex_unlock(&b->lock);
+    return bad;
+}
+
+/* False: it is known already. */
+static bool note_bad(struct bad_packs *b, uint32_t set, uint32_t pack)
+{
+    bool known;
+
+    pthread_mutex_lock(&b->lock);
+    known = is_known(b, set, pack);
+    if (!known) {
+        b->items = xrealloc(b->items, (b->n + 1) * sizeof *b->items);
+        b->items[b->n++] = (struct bad_pack){set, pack};
+    }
+    pthread_mutex_unlock(&b->lock);
+    return !known;
+}
+
+/* Where everything is read, what a damaged pack holds is stored anew. Otherwise the backup would
+ * need that pack for what nobody reads, and could not be restored: so it cannot be made. */
+static int give_up_pack(struct copy *c, uint32_t set, uint32_t pack, struct err *err)
+{
+    if (!base_fault(err->code) || c->q->increment->changed != NULL)
+        return copy_blame_base(c, err);
+    if (note_bad(&c->bad, set, pack)) {
+        log_warning(
+            "what pack %u of set \"%s\" holds is stored anew: %s; \"pgbr verify\" tells which "
+            "backups need it",
+            pack, c->q->increment->labels[set], err->msg);
+        atomic_fetch_add(&c->made->bad_packs, 1);
+    }
     err_clear(err);
     return 0;
 }
+
+/* ---- comparing ---- */
 
 int compare_slice(struct worker *w, const struct large *l, const struct slice *s, uint32_t block,
                   uint32_t blocks, uint32_t *set, struct place *at, bool *same, struct err *err)
@@ -91,19 +138,18 @@ int compare_slice(struct worker *w, const struct large *l, const struct slice *s
     struct hash128 theirs, ours;
     struct extent chunk = {0};
     uint32_t raw_len;
+    bool found;
 
     *same = false;
-    TRY(find_chunk(l, s, block, blocks, &chunk, same, err));
-    if (!*same)
+    TRY(find_chunk(l, s, block, blocks, &chunk, &found, err));
+    if (!found || is_bad(&w->c->bad, chunk.set, addr_pack(chunk.addr)))
         return 0;
     TRY(want_comparer(w, err));
     *set = chunk.set;
     *at = (struct place){addr_pack(chunk.addr), addr_chunk(chunk.addr)};
     if (fingerprints_get(w->comparer->known, chunk.set, w->c->q->increment->labels[chunk.set], *at,
-                         &theirs, &raw_len, err) != 0) {
-        *same = false;
-        return not_known(err);
-    }
+                         &theirs, &raw_len, err) != 0)
+        return give_up_pack(w->c, chunk.set, at->pack, err);
     ours = hash128(s->data, s->len);
     *same = raw_len == s->len && memcmp(&ours, &theirs, sizeof ours) == 0;
     return 0;

@@ -3,6 +3,7 @@
 
 #include <stdlib.h>
 
+#include "backup/base.h"
 #include "backup/worker.h"
 #include "base/clock.h"
 #include "base/crash.h"
@@ -13,6 +14,13 @@ enum {
     TEND_EVERY_US = 1000000,
     WATCH_MS = 4,
 };
+
+int copy_blame_base(struct copy *c, const struct err *err)
+{
+    if (base_fault(err->code))
+        atomic_store(&c->made->base_bad, true);
+    return -1;
+}
 
 /* ---- threads ---- */
 
@@ -90,7 +98,10 @@ static int run_threads(struct copy *c, struct err *err)
 
 int copy_run(const struct copy_request *q, struct copy_made *made, struct err *err)
 {
-    struct copy c = {.q = q, .made = made, .parsing = PTHREAD_MUTEX_INITIALIZER};
+    struct copy c = {.q = q,
+                     .made = made,
+                     .parsing = PTHREAD_MUTEX_INITIALIZER,
+                     .bad.lock = PTHREAD_MUTEX_INITIALIZER};
     int rc;
 
     made->workers = q->workers;
@@ -106,6 +117,8 @@ int copy_run(const struct copy_request *q, struct copy_made *made, struct err *e
     queue_free(&c.tasks);
     rate_free(&c.rate);
     pthread_mutex_destroy(&c.parsing);
+    pthread_mutex_destroy(&c.bad.lock);
+    free(c.bad.items);
     return rc;
 }
 

@@ -47,6 +47,8 @@ struct copy_made {
     struct packer *packer;     /* still open: takes pg_control, then packer_finish() */
     unsigned workers;
     atomic_uint_fast64_t vanished, adopted_bytes, read_bytes;
+    atomic_uint bad_packs; /* of the base, of which nothing was used: logged */
+    atomic_bool base_bad;  /* it failed, or may have, because something of the base is damaged */
 };
 int copy_run(const struct copy_request *q, struct copy_made *made, struct err *err) MUST_CHECK;
 void copy_made_free(struct copy_made *made);

@@ -52,5 +52,8 @@ static inline struct wal_place run_wal_place(const struct run *r)
  * On a standby that followed its primary onto another timeline, its history file is archived if it
  * is not yet. */
 int run_describe(struct run *r, struct err *err) MUST_CHECK;
+/* Lets go of everything. The lease comes after all that writes: a set whose lease is released is
+ * for others to adopt or to delete, and may not grow any more. */
+void run_close(struct run *r);
 
 #endif

@@ -110,8 +110,8 @@ static int add(struct maker *m, const struct listed *e, struct err *err)
 {
     enum file_plan plan = PLAN_WHOLE;
 
-    if (m->c->q->increment != NULL)
-        TRY(increment_plan(&m->walk, e, &plan, err));
+    if (m->c->q->increment != NULL && increment_plan(&m->walk, e, &plan, err) != 0)
+        return copy_blame_base(m->c, err);
     samples_pass(&m->c->made->samples, e,
                  plan == PLAN_SAME || plan == PLAN_PAGES ? &m->walk : NULL);
     switch (plan) {
@@ -163,7 +163,8 @@ int copy_make_tasks(struct copy *c, struct err *err)
         samples_begin(&c->made->samples, c->q->list->bytes);
         m.same = xcalloc(1, sizeof *m.same);
         m.same->results = c->q->results;
-        rc = increment_walk_begin(&m.walk, c->q->increment, err);
+        if (increment_walk_begin(&m.walk, c->q->increment, err) != 0)
+            rc = copy_blame_base(c, err);
     }
     if (rc == 0)
         rc = make_all(&m, err);

@@ -23,7 +23,16 @@ struct copy {
     struct packer **packers;
     atomic_uint_fast64_t insert_lsn; /* as last asked; pages beyond are suspects, settled later */
     pthread_mutex_t parsing;         /* see fingerprints_new() */
+    struct bad_packs {
+        pthread_mutex_t lock; /* of the rest */
+        struct bad_pack {
+            uint32_t set, pack;
+        } * items;
+        size_t n;
+    } bad; /* of the base */
 };
+/* -1; noted, if the error is the fault of what the base has stored. */
+int copy_blame_base(struct copy *c, const struct err *err);
 
 /* A large file on its way; freed by whoever finishes the last part. */
 struct part {

@@ -137,7 +137,7 @@ static int take(struct app *app, struct backup_request *want, struct backup_made
         fill_gaps(app, want->cluster, &made->pub);
         apply_retention(app, want->cluster, want->repo);
         if (made->pub.type == BACKUP_DIFF) /* the next one reads the same WAL, and more */
-            upkeep_sums(app, want->repo);
+            upkeep_sums(app, want->repo, NULL);
         if (made->warnings != 0 || made->pub.page_errors != 0)
             app->status = EXIT_WARNINGS;
     }

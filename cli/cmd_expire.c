@@ -59,7 +59,7 @@ static int expire_repo(struct app *app, const struct cluster_config *cluster, co
     else
         tell(app, name, &made);
     if (!w->dry_run && w->label == NULL)
-        upkeep_sums(app, repo);
+        upkeep_sums(app, repo, &made);
     return 0;
 }
 

@@ -70,9 +70,16 @@ static void show_gap(const struct wal_gap *g)
         printf(": recovery cannot pass it\n");
 }
 
+/* Of what nothing depends on. */
+static const char mend[] =
+    "it only saves reading, and nothing is lost with it: delete this object, and "
+    "\"pgbr expire\" makes it again if it can still be of use";
+
 static void show_damage(const struct damage *d)
 {
     printf("DAMAGED %s: %s\n", d->object, d->why);
+    if (d->spare)
+        printf("  %s\n", mend);
     for (size_t i = 0; i < d->n_harms; i++) {
         const struct harm *h = &d->harms[i];
 
@@ -112,6 +119,8 @@ static void json_damage(struct json *j, const struct damage *d)
     json_open(j, NULL, '{');
     json_text(j, "object", d->object);
     json_text(j, "why", d->why);
+    if (d->spare)
+        json_text(j, "mend", mend);
     json_open(j, "harms", '[');
     for (size_t i = 0; i < d->n_harms; i++) {
         json_open(j, NULL, '{');

@@ -339,7 +339,6 @@ static int delete_file(struct expiry *e, const struct wal_listed *w, const struc
     return doomed_add(d, key.p, err);
 }
 
-/* Before their segments, so that none is left where this is cut short. */
 static int delete_sums(struct expiry *e, const struct wal_listed *w, struct doomed *d,
                        struct err *err)
 {
@@ -357,6 +356,9 @@ static int delete_sums(struct expiry *e, const struct wal_listed *w, struct doom
     return 0;
 }
 
+/* Sums are gone before the first segment goes, not only asked for in the same request, which a
+ * store may fulfil in any order or in part: none outlives what it stands for, wherever this ends.
+ */
 int expire_delete_wal(struct expiry *e, struct err *err)
 {
     struct doomed d = {.e = e};
@@ -364,6 +366,8 @@ int expire_delete_wal(struct expiry *e, struct err *err)
 
     for (size_t i = 0; rc == 0 && i < e->n_wal; i++)
         rc = delete_sums(e, &e->wal[i], &d, err);
+    if (rc == 0)
+        rc = doomed_flush(&d, err);
     for (size_t i = 0; rc == 0 && i < e->n_wal; i++)
         for (size_t k = 0; rc == 0 && k < e->wal[i].n; k++) {
             const struct wal_file_seen *f = &e->wal[i].files[k];

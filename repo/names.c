@@ -271,6 +271,17 @@ bool sum_name_parse(const char *text, struct sum_name *n)
     return n->timeline != 0 && n->start < n->end;
 }
 
+bool name_is_sum(const char *key)
+{
+    static const char folder[] = "/sum";
+    const char *last = strrchr(key, '/');
+    struct sum_name ignored;
+
+    return last != NULL && last - key >= (ptrdiff_t)strlen(folder) &&
+           memcmp(last - strlen(folder), folder, strlen(folder)) == 0 &&
+           sum_name_parse(last + 1, &ignored);
+}
+
 int sum_name_compare(const void *a, const void *b)
 {
     const struct sum_name *x = a, *y = b;

@@ -66,6 +66,8 @@ const char *name_sum(struct buf *b, const char *cluster, uint64_t system_id, uns
                      const struct sum_name *n);
 /* Its last component; false: not such a thing. */
 bool sum_name_parse(const char *text, struct sum_name *n);
+/* A key is that of a sum. */
+bool name_is_sum(const char *key);
 int sum_name_compare(const void *a, const void *b); /* by timeline, start, end */
 void label_sum(char out[49], uint64_t system_id, const struct sum_name *n);
 

@@ -23,7 +23,8 @@ enum { READERS = 4 };
 static void add_damage(struct verify_made *m, const char *object, const char *why)
 {
     m->damages = xrealloc(m->damages, (m->n_damages + 1) * sizeof *m->damages);
-    m->damages[m->n_damages++] = (struct damage){.object = xstrdup(object), .why = xstrdup(why)};
+    m->damages[m->n_damages++] = (struct damage){
+        .object = xstrdup(object), .why = xstrdup(why), .spare = name_is_sum(object)};
 }
 
 void check_damaged(struct check *c, const char *object, const char *why)
@@ -31,14 +32,6 @@ void check_damaged(struct check *c, const char *object, const char *why)
     pthread_mutex_lock(&c->lock);
     add_damage(c->made, object, why);
     pthread_mutex_unlock(&c->lock);
-}
-
-void verify_made_add(struct verify_made *m, const char *object, const char *why)
-{
-    for (size_t i = 0; i < m->n_damages; i++)
-        if (strcmp(m->damages[i].object, object) == 0)
-            return;
-    add_damage(m, object, why);
 }
 
 static void damage_free(struct damage *d)
@@ -290,6 +283,15 @@ static void merge_damages(struct verify_made *m)
             m->damages[kept++] = m->damages[i];
     }
     m->n_damages = kept;
+}
+
+void verify_made_add(struct verify_made *m, const char *object, const char *why)
+{
+    for (size_t i = 0; i < m->n_damages; i++)
+        if (strcmp(m->damages[i].object, object) == 0)
+            return;
+    add_damage(m, object, why);
+    merge_damages(m);
 }
 
 static int run(struct check *c, struct err *err)

@@ -34,6 +34,7 @@ struct damage {
     char *why;
     struct harm *harms;
     size_t n_harms;
+    bool spare; /* nothing is lost with it: a sum of WAL indexes (wal_sum.h) */
 };
 struct verify_made {
     uint64_t objects, bytes; /* read */

@@ -20,6 +20,7 @@ struct bit_store {
     uint64_t **heap;
     size_t n_heap;
     int fd;         /* -1: there is no file (yet) */
+    bool full;      /* it cannot grow any more */
     uint8_t **maps; /* pieces of the file */
     size_t n_maps;
     size_t used;        /* bytes of the file */
@@ -82,16 +83,16 @@ static int add_piece(struct bit_store *s, struct err *err)
     return 0;
 }
 
-/* NULL: there is no file, and will be none. */
+/* NULL: there is no room in a file, and will be none. */
 static uint64_t *add_in_file(struct bit_store *s)
 {
     struct err err = {0};
 
-    if (s->room.dir == NULL)
+    if (s->room.dir == NULL || s->full)
         return NULL;
     if (s->used + s->size > s->n_maps * PIECE && add_piece(s, &err) != 0) {
         log_warning("changed blocks take more memory than they should: %s", err.msg);
-        s->room.dir = NULL;
+        s->full = true;
         return NULL;
     }
     s->used += s->size;

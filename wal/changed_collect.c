@@ -1,8 +1,9 @@
 /*
  * changed_collect.c - changed blocks of a range of the archive. See changed.h.
  *
- * Every index of the range is followed by index_walk(). Where a sum turns out not to fit to what is
- * around it, everything begins anew without sums: they shall never be the reason for a doubt.
+ * Every index of the range is followed by index_walk(). Where something does not join, or the proof
+ * is not found, and sums were used before, everything begins anew without them: they shall never be
+ * the reason for a doubt.
  */
 #include "base/log.h"
 #include "postgres/lsn.h"
@@ -50,10 +51,11 @@ static int follow(struct collector *c, const struct sum_list *sums, bool *misfit
 
     *misfit = w.misfit;
     TRY(rc);
-    if (q->backup_lsn != 0 && !c->proved)
-        return err_set(err, ERR_FOREIGN,
-                       "the WAL does not hold the end of the base: it is another history's");
-    return 0;
+    if (q->backup_lsn == 0 || c->proved)
+        return 0;
+    *misfit = w.summed;
+    return err_set(err, ERR_FOREIGN,
+                   "the WAL does not hold the end of the base: it is another history's");
 }
 
 static int collect(const struct changed_range *range, const struct sum_list *sums,
@@ -79,7 +81,7 @@ static int collect_by_sums(const struct changed_range *range, struct changed **o
         return 0;
     if (!misfit)
         return -1;
-    log_warning("what was summed up of the WAL does not fit, all of it is read one by one: %s",
+    log_warning("the WAL does not join where sums stand for it, all of it is read one by one: %s",
                 err->msg);
     err_clear(err);
     return collect(range, NULL, out, &misfit, err);

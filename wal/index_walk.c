@@ -140,8 +140,7 @@ static int take_crossing(struct index_walk *w, enum wal_crossing what, uint64_t 
     return w->take(w->ctx, &(struct index_step){.ix = crossing, .crossing = true}, err);
 }
 
-static int add(struct index_walk *w, const struct wal_index *ix, const struct wal_stored *stored,
-               uint64_t last, struct err *err)
+static int join(struct index_walk *w, const struct wal_index *ix, uint64_t last, struct err *err)
 {
     AUTO(wal_index_free) struct wal_index crossing;
     uint64_t carried = w->chain.carry_lsn;
@@ -149,7 +148,18 @@ static int add(struct index_walk *w, const struct wal_index *ix, const struct wa
 
     wal_index_init(&crossing);
     TRY(wal_chain_add(&w->chain, ix, &what, &crossing, err));
-    TRY(take_crossing(w, what, carried, last, ix->major, &crossing, err));
+    return take_crossing(w, what, carried, last, ix->major, &crossing, err);
+}
+
+/* What does not join may be a sum's fault even where none is at hand: one that is wrong at its end
+ * shows only at a later segment, as late as a record ends that went on from there. */
+static int add(struct index_walk *w, const struct wal_index *ix, const struct wal_stored *stored,
+               uint64_t last, struct err *err)
+{
+    if (join(w, ix, last, err) != 0) {
+        w->misfit = w->summed && is_doubt(err->code);
+        return -1;
+    }
     return w->take(w->ctx, &(struct index_step){.ix = ix, .stored = stored}, err);
 }
 
@@ -194,14 +204,16 @@ static int add_sum(struct reading *r, const struct walk_item *item, struct err *
     wal_sum_init(&sum);
     name_sum(&key, repo_cluster(p->repo), p->system_id, p->major, item->sum);
     if (load_sum(r, item, &sum, err) == 0) {
+        r->w->summed = true;
         if (add(r->w, &sum.ix, sum.stored, item->last, err) == 0)
             return 0;
-        r->w->misfit = is_doubt(err->code);
         return err_context(err, "\"%s\"", key.p);
     }
     if (!is_doubt(err->code))
         return -1;
-    log_warning("\"%s\" cannot be used, what it sums up is read one by one: %s", key.p, err->msg);
+    log_warning("\"%s\" cannot be used, what it sums up is read one by one (where it is damaged, "
+                "delete it: \"pgbr expire\" makes it again): %s",
+                key.p, err->msg);
     err_clear(err);
     return walk_segments(r->w, item->first, item->last, err);
 }
@@ -240,7 +252,7 @@ int index_walk(struct index_walk *w, struct err *err)
     struct reading r = {.w = w, .plan = &plan};
     int rc;
 
-    w->misfit = false;
+    w->summed = w->misfit = false;
     wal_chain_init(&w->chain);
     TRY(walk_plan_make(w, &plan, err));
     r.items = plan.items;

@@ -38,7 +38,8 @@ struct index_walk {
     void *ctx;
     /* Results. */
     struct wal_chain chain; /* what goes on behind the last segment */
-    bool misfit;            /* it failed at a sum: without sums it may succeed */
+    bool summed;            /* a sum stands for some of it */
+    bool misfit;            /* it failed where a sum may be to blame: without sums it may succeed */
 };
 /* Calls take for each, in order; what take returns but 0 ends it. Errors that are_doubt() concern
  * the WAL only and name the segment. */

@@ -105,6 +105,12 @@ static bool is_plain(const struct segment_note *n)
            n->n_points == 0 && !n->points_cut;
 }
 
+/* Of a segment that is remembered this may have been found since, and not be plain. */
+static const struct segment_note *crossing_of(const struct segment_note *n)
+{
+    return n->crossing != NULL && is_plain(n->crossing) ? n->crossing : NULL;
+}
+
 static bool is_worth_it(const struct map_segment *s)
 {
     const struct segment_note *n = s->note;
@@ -115,7 +121,7 @@ static bool is_worth_it(const struct map_segment *s)
 
 static void to_form(const struct map_segment *s, const struct repo *r, struct head_form *h)
 {
-    const struct segment_note *n = s->note;
+    const struct segment_note *n = s->note, *crossing = crossing_of(n);
 
     *h = (struct head_form){
         .form = FORM,
@@ -136,13 +142,13 @@ static void to_form(const struct map_segment *s, const struct repo *r, struct he
         .tail_total = n->tail_total,
         .tail_seen = n->tail_seen,
         .whole_lsn = n->whole_lsn,
-        .has_crossing = n->crossing != NULL,
+        .has_crossing = crossing != NULL,
         .commit_last = moment_form(&n->commit_last),
     };
     memcpy(h->repo, repo_id(r), REPO_ID_SIZE);
     xacts_to(n, &h->own);
-    if (n->crossing != NULL)
-        xacts_to(n->crossing, &h->crossing);
+    if (crossing != NULL)
+        xacts_to(crossing, &h->crossing);
     h->check = check_of(h);
 }
 

@@ -7,6 +7,7 @@
  */
 #include <stdlib.h>
 
+#include "base/log.h"
 #include "base/mem.h"
 #include "postgres/lsn.h"
 #include "wal/index_walk.h"
@@ -133,9 +134,9 @@ static int finish(struct merger *m, const struct wal_chain *chain, struct err *e
     return 0;
 }
 
-int sum_merge(const struct wal_place *place, uint32_t timeline, uint64_t first, uint64_t last,
-              const struct sum_list *smaller, const struct stop *stop, struct wal_sum *out,
-              struct err *err)
+static int merge(const struct wal_place *place, uint32_t timeline, uint64_t first, uint64_t last,
+                 const struct sum_list *smaller, const struct stop *stop, struct wal_sum *out,
+                 bool *misfit, struct err *err)
 {
     AUTO(wal_changes_free) struct wal_changes *changes = wal_changes_new();
     AUTO(history_free) struct history line = HISTORY_INIT;
@@ -152,11 +153,32 @@ int sum_merge(const struct wal_place *place, uint32_t timeline, uint64_t first, 
                            .stop = stop,
                            .take = take,
                            .ctx = &m};
+    int rc;
 
     wal_sum_free(out);
     history_root(timeline, &line);
     out->stored = xcalloc((size_t)(last - first + 1), sizeof *out->stored);
     out->ix.further = (uint32_t)(last - first);
-    TRY(index_walk(&w, err));
+    rc = index_walk(&w, err);
+    *misfit = w.misfit;
+    TRY(rc);
+    *misfit = w.summed;
     return finish(&m, &w.chain, err);
+}
+
+/* What a smaller sum says wrongly does not keep a larger one from being made. */
+int sum_merge(const struct wal_place *place, uint32_t timeline, uint64_t first, uint64_t last,
+              const struct sum_list *smaller, const struct stop *stop, struct wal_sum *out,
+              struct err *err)
+{
+    bool misfit;
+
+    if (merge(place, timeline, first, last, smaller, stop, out, &misfit, err) == 0)
+        return 0;
+    if (!misfit)
+        return -1;
+    log_warning("smaller sums of WAL indexes do not join, what they sum up is read one by one: %s",
+                err->msg);
+    err_clear(err);
+    return merge(place, timeline, first, last, NULL, stop, out, &misfit, err);
 }

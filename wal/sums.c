@@ -203,29 +203,42 @@ static struct sum_list shorter_than(const struct sum_list *all, const struct sum
     return l;
 }
 
+/* Whether it is what is made of its segments, by way of shorter ones if these are given. */
+static int made_anew(const struct wal_place *place, const struct wal_sum *is,
+                     const struct sum_list *shorter, const struct stop *stop, bool *same,
+                     struct err *err)
+{
+    AUTO(wal_sum_free) struct wal_sum should;
+    AUTO(buf_free) struct buf a = BUF_INIT, b = BUF_INIT;
+    uint64_t first = is->ix.start / place->segment_size;
+
+    wal_sum_init(&should);
+    if (sum_merge(place, is->ix.tli, first, first + is->ix.further, shorter, stop, &should, err) !=
+        0)
+        return err_context(err, "it cannot be compared with the indexes of its segments");
+    wal_sum_write(is, &a);
+    wal_sum_write(&should, &b);
+    *same = a.len == b.len && memcmp(a.p, b.p, a.len) == 0;
+    return 0;
+}
+
+/* A shorter one that is wrong is found itself, and no proof against a longer one. */
 static int compare(struct repo *r, const struct identity *id, const struct sum_list *all,
                    const struct sum_name *name, const struct stop *stop, struct err *err)
 {
     AUTO(sum_list_free) struct sum_list shorter = shorter_than(all, name);
-    AUTO(wal_sum_free) struct wal_sum is, should;
-    AUTO(buf_free) struct buf a = BUF_INIT, b = BUF_INIT;
+    AUTO(wal_sum_free) struct wal_sum is;
     struct wal_place place = {r, id->system_id, id->major, 0};
-    uint64_t first;
+    bool same;
 
     wal_sum_init(&is);
-    wal_sum_init(&should);
     TRY(load(r, id, name, &is, err));
     place.segment_size = is.ix.segment_size;
-    first = is.ix.start / place.segment_size;
-    TRY(sum_merge(&place, name->timeline, first, first + is.ix.further, &shorter, stop, &should,
-                  err));
-    wal_sum_write(&is, &a);
-    wal_sum_write(&should, &b);
-    if (a.len == b.len && memcmp(a.p, b.p, a.len) == 0)
-        return 0;
-    return err_set(err, ERR_CORRUPT,
-                   "it does not say what the indexes of its segments say: delete it, and all is "
-                   "well (it only saves reading)");
+    TRY(made_anew(&place, &is, &shorter, stop, &same, err));
+    if (!same && shorter.n != 0)
+        TRY(made_anew(&place, &is, NULL, stop, &same, err));
+    return same ? 0
+                : err_set(err, ERR_CORRUPT, "it does not say what the indexes of its segments say");
 }
 
 /* What is not found was expired meanwhile, or is missed by those that look for gaps. */

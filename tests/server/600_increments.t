@@ -90,20 +90,47 @@ ok 'which restores' pgbr -q restore main --data-dir "$work/copy3"
 cp -p good-pack "$pack"
 chown "$run_as" "$pack"
 ok 'with the pack it can' pgbr -q verify main --deep
+manifest=$(find repo/main/backup -name manifest | sort | tail -1)
+cp -p "$manifest" good-manifest
+printf '\x55' | dd of="$manifest" bs=1 seek=200 conv=notrunc
+fails 3 'cannot be read and is no base' 'a backup that cannot be read is told of, with what is built without it' \
+    pgbr backup main --json --type incr
+like "$out" '"type": "incr"' 'which is on an older one'
+cp -p good-manifest "$manifest"
+chown "$run_as" "$manifest"
 
 # ---- the WAL cannot tell: a segment is lost
+lose_segment() {
+    segment=$(sql main "select pg_walfile_name(pg_current_wal_lsn())")
+    wait_archived main
+    sql main "checkpoint" "select pg_switch_wal()"
+    wait_archived main
+    find repo -path '*/wal/*' -name "*$segment*" -delete
+    rm -f "main/pg_wal/$segment"
+}
 sql main "update t set filler = 'y' || filler where id % 1000 = 9"
-segment=$(sql main "select pg_walfile_name(pg_current_wal_lsn())")
-wait_archived main
-sql main "checkpoint" "select pg_switch_wal()"
-wait_archived main
-find repo -path '*/wal/*' -name "*$segment*" -delete
-rm -f "main/pg_wal/$segment"
+lose_segment
 backup --type incr
 is "$(made type) $(made changes_found)" 'incr compared' 'without the WAL everything is read and compared'
 ok 'what did not change is not stored again' test "$(made stored_bytes)" -lt $((full_stored / 2))
 wait_archived main
 is "$(restored)" "$(dump_sum main)" 'and restores'
+
+# ---- and packs that the base needs are damaged
+sql main "update t set filler = 'w' || filler where id % 1000 = 10"
+lose_segment
+cp -rp repo/main/data good-packs
+find repo/main/data -type f -size +1k >packs.txt
+while read -r pack; do
+    printf 'damaged' | as_owner dd of="$pack" bs=1 seek=$(($(stat -c %s "$pack") - 80)) conv=notrunc
+done <packs.txt
+fails 3 'what pack [0-9]+ of set .* holds is stored anew.*pgbr verify' \
+    'of a damaged pack of the base somebody hears' pgbr backup main --json --type incr
+like "$out" '"type": "incr"' 'and the incremental is made'
+wait_archived main
+is "$(restored)" "$(dump_sum main)" 'without the pack it restores'
+cp -rp good-packs/. repo/main/data # the new set stays
+chown -R "$run_as" repo/main/data
 
 # ---- alarms: what the WAL does not tell
 node() { # TABLE: its file

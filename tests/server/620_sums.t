@@ -90,6 +90,8 @@ is "$(made type) $(made changes_found)" 'diff wal' 'with a damaged sum a differe
 like "$(cat said)" "${victim##*/}\" cannot be used, what it sums up is read one by one" 'and says so'
 is "$(restored)" "$(dump_sum main)" 'and restores'
 fails 3 "DAMAGED .*${victim##*/}" 'verify finds it' pgbr verify main
+like "$out" 'delete this object, and "pgbr expire" makes it again' 'and says what to do'
+like "$(pgbr verify main --json)" '"mend": "it only saves reading' 'also as JSON'
 as_owner rm "$victim"
 ok 'without it all is well' pgbr verify main --deep
 pgbr expire main

@@ -659,6 +659,43 @@ static void sums_of_wal_go_with_the_wal(void **state)
     }
 }
 
+/* ---- in which order ---- */
+
+static unsigned sums_removed, segments_removed;
+
+static int note_removal(struct store *s, const char *const *keys, size_t n, struct err *e)
+{
+    unsigned sums = 0, segments = 0;
+
+    for (size_t i = 0; i < n; i++) {
+        sums += strstr(keys[i], "/sum/") != NULL;
+        segments += strstr(keys[i], "/wal/") != NULL && strstr(keys[i], "/sum/") == NULL;
+    }
+    assert_true(sums == 0 || (segments == 0 && segments_removed == 0));
+    TRY(true_ops->remove(s, keys, n, e));
+    sums_removed += sums;
+    segments_removed += segments;
+    return 0;
+}
+
+/* A store may fulfil a request in any order, or in part. */
+static void sums_have_gone_before_their_segments_go(void **state)
+{
+    AUTO(world_end) struct world w;
+    (void)state;
+
+    world_begin(&w, false, REPO_OPEN_FULL);
+    backup(&w, 'F', 30, NULL);
+    backup(&w, 'F', 10, NULL);
+    for (unsigned i = 0; i < 16; i += 4)
+        OK(store_put(w.s.store, sum_key(i, 4), STORE_REPLACE, "sum", 3, &err), &err);
+    sums_removed = segments_removed = 0;
+    shifted_ops.remove = note_removal;
+    expire(&w, POLICY_COUNT(1));
+    assert_int_equal(sums_removed, 4);
+    assert_int_equal(segments_removed, 2 * WAL_STEP - 1);
+}
+
 /* Of a held backup only the WAL that makes it consistent stays. */
 static void a_sum_stays_where_all_its_segments_are_held(void **state)
 {
@@ -683,6 +720,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(sums_of_wal_go_with_the_wal),
+        cmocka_unit_test(sums_have_gone_before_their_segments_go),
         cmocka_unit_test(a_sum_stays_where_all_its_segments_are_held),
         cmocka_unit_test(what_goes_is_deleted_with_all_that_only_it_needed),
         cmocka_unit_test(without_a_policy_all_stays),

@@ -166,6 +166,11 @@ static void sums_have_keys_and_labels(void **state)
     assert_int_equal(sum_name_compare(&n, &again), 0);
     for (size_t i = 0; i < LENGTH(wrong); i++)
         assert_false(sum_name_parse(wrong[i], &again));
+    assert_true(name_is_sum(key.p));
+    assert_false(name_is_sum("main/wal/0000000000004711-15/sum/of-a-later-version"));
+    assert_false(name_is_sum("0000001A-0000000300000000-0000000400000000"));
+    assert_false(name_is_sum("m/0000001A-0000000300000000-0000000400000000"));
+    assert_false(name_is_sum("main/consum/0000001A-0000000300000000-0000000400000000"));
 }
 
 static void other_files_are_refused(void **state)

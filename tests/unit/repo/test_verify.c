@@ -305,6 +305,32 @@ static void one_backup_is_looked_at_with_what_it_needs(void **state)
     FAILS(verify_with(s.repo, "x", false, &made), &err, ERR_NOT_FOUND);
 }
 
+/* Only of sums can be said that nothing is lost with them. */
+static void a_damaged_sum_can_be_spared(void **state)
+{
+    static const char sum[] = "main/wal/0000000000001267-15/sum/"
+                              "00000001-0000000001000000-0000000002000000",
+                      earlier[] = "main/wal/0000000000001267-15/sum/"
+                                  "00000001-0000000000000000-0000000001000000";
+    AUTO(sample_repo_end) struct sample_repo s;
+    AUTO(verify_made_free) struct verify_made made = {0};
+
+    (void)state;
+    begin_sample(&s, false);
+    OK(store_put(s.store, sum, STORE_CREATE_ONLY, "no sum", 6, &err), &err);
+    sample_repo_damage(&s, "main/data/" SAMPLE_NEWER "/00000/00000000", 5000);
+    OK(verify_with(s.repo, NULL, false, &made), &err);
+    verify_made_add(&made, sum, "known");
+    verify_made_add(&made, earlier, "found by another way of looking");
+    assert_int_equal(made.n_damages, 3);
+    assert_false(made.damages[0].spare);
+    assert_string_equal(made.damages[1].object, earlier);
+    assert_true(made.damages[1].spare);
+    assert_string_equal(made.damages[2].object, sum);
+    assert_string_not_equal(made.damages[2].why, "known");
+    assert_true(made.damages[2].spare);
+}
+
 /* ---- every object, damaged ---- */
 
 struct keys {
@@ -621,6 +647,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_is_whole_has_no_damage),
         cmocka_unit_test(one_backup_is_looked_at_with_what_it_needs),
+        cmocka_unit_test(a_damaged_sum_can_be_spared),
         cmocka_unit_test(damage_to_any_object_is_found),
         cmocka_unit_test(objects_in_each_others_place_are_found),
         cmocka_unit_test(a_bad_chunk_is_traced_to_its_pages),

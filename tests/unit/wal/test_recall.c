@@ -240,6 +240,34 @@ static void what_is_of_no_use_does_not_grow_for_ever(void **state)
     yard_end(&p);
 }
 
+/* A record that crosses and is a restore point, or is not known, is looked at each time: also where
+ * the rest of its segment is remembered, and the file is written anew. */
+static void what_is_not_plain_is_not_remembered(void **state)
+{
+    AUTO(windows_free) struct windows w = {0};
+    struct map_segment *s;
+    struct yard p;
+    (void)state;
+
+    yard_begin(&p, FEW);
+    w = look(&p, true, "");
+    for (int known_one = 0; known_one < 2; known_one++) {
+        struct segment_note *crossing;
+
+        assert_int_equal(known(&p), FEW);
+        s = map_segment(p.rig.map, 1, 3 + 20);
+        assert_null(s->note->crossing);
+        crossing = s->note->crossing = xcalloc(1, sizeof *crossing);
+        crossing->known = known_one != 0;
+        crossing->points_cut = known_one != 0;
+        p.rig.map->records_read = 1000000; /* nearly all of them of no use */
+        recall_write(p.heads, p.rig.map, p.rig.repo);
+    }
+    assert_int_equal(known(&p), FEW);
+    assert_null(map_segment(p.rig.map, 1, 3 + 20)->note->crossing);
+    yard_end(&p);
+}
+
 static void another_repository_has_its_own(void **state)
 {
     AUTO(windows_free) struct windows w = {0};
@@ -264,6 +292,7 @@ int main(void)
         cmocka_unit_test(an_object_that_changed_is_read_again),
         cmocka_unit_test(a_file_that_is_damaged_costs_time_only),
         cmocka_unit_test(what_is_of_no_use_does_not_grow_for_ever),
+        cmocka_unit_test(what_is_not_plain_is_not_remembered),
         cmocka_unit_test(another_repository_has_its_own),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,44 +1,12 @@
-/* test_sums.c - sums of WAL indexes: they say what the indexes say, and never cost more than time.
- */
-#include "wal/sums.h"
-
-#include "base/log.h"
-#include "repo/names.h"
-#include "tests/unit/wal/target_rig.h"
-#include "wal/changed.h"
-
-static struct err err;
-enum { FRAGMENT = WAL_FRAGMENT_MAX, RELS = 5, BLOCKS = 64, FIRST = 3 };
+/* test_sums.c - sums of WAL indexes: they say what the indexes say, and save requests. */
+#include "tests/unit/wal/sums_world.h"
 
 /* ---- any WAL ---- */
-
-struct world {
-    struct rig rig;
-    struct wal_make wal;
-    uint64_t random;
-    uint64_t starts[4096]; /* of records, in order */
-    size_t n_starts;
-};
 
 static uint32_t any(struct world *w, uint32_t n)
 {
     w->random = w->random * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
     return (uint32_t)((w->random >> 33) % n);
-}
-
-static struct wal_locator rel_of(uint32_t i)
-{
-    return (struct wal_locator){1663, 5 + i / 3, 20000 + i};
-}
-
-static uint64_t long_change(struct wal_make *m, struct wal_locator rel, uint8_t fork,
-                            uint32_t block, size_t len)
-{
-    struct wal_make_block b = {.rel = rel, .fork = fork, .block = block, .data_len = 20};
-    AUTO(mem_free) uint8_t *main = xcalloc(1, len);
-
-    memset(main, 7, len);
-    return wal_make_record(m, 10, 0x00, 1000, &b, 1, main, len);
 }
 
 static uint64_t database(struct wal_make *m, uint8_t info, uint32_t db)
@@ -91,12 +59,6 @@ static uint64_t any_record(struct world *w)
     return any_change(w);
 }
 
-static void note(struct world *w, uint64_t lsn)
-{
-    assert_true(w->n_starts < LENGTH(w->starts));
-    w->starts[w->n_starts++] = lsn;
-}
-
 /* Few records, then the segment is switched, or its end is crossed by a record. */
 static void any_segment(struct world *w)
 {
@@ -113,21 +75,6 @@ static void any_segment(struct world *w)
         note(w, long_change(&w->wal, rel_of(1), FORK_MAIN, 60, RIG_SEGSZ + any(w, RIG_SEGSZ)));
 }
 
-static void world_begin(struct world *w, uint64_t seed)
-{
-    log_setup(LOG_TEXT, LOG_ERROR);
-    memset(w, 0, sizeof *w);
-    w->random = seed;
-    rig_begin(&w->rig, 13 + (unsigned)(seed % 6));
-    rig_make(&w->wal, w->rig.major);
-}
-
-static void world_end(struct world *w)
-{
-    wal_make_free(&w->wal);
-    rig_end(&w->rig);
-}
-
 /* All of it but the last segment, which has only begun, is archived. */
 static void any_wal(struct world *w, size_t segments)
 {
@@ -141,79 +88,7 @@ static uint64_t last_archived(const struct world *w)
     return FIRST + wal_make_count(&w->wal) - 2;
 }
 
-static struct wal_place place_of(const struct world *w)
-{
-    return (struct wal_place){w->rig.repo, RIG_SYSID, w->rig.major, RIG_SEGSZ};
-}
-
-/* ---- asking ---- */
-
-static int collect_from(struct world *w, struct repo *repo, uint64_t from, uint64_t to,
-                        struct changed **c, struct err *doubt)
-{
-    AUTO(history_free) struct history h = HISTORY_INIT;
-    struct changed_range range = {.place = {repo, RIG_SYSID, w->rig.major, RIG_SEGSZ},
-                                  .history = &h,
-                                  .from = from,
-                                  .to = to,
-                                  .data_fd = -1};
-
-    err = (struct err){0};
-    *doubt = err;
-    history_root(1, &h);
-    return changed_collect(&range, c, doubt, &err);
-}
-
-static struct changed *collected(struct world *w, uint64_t from, uint64_t to, struct err *doubt)
-{
-    struct changed *c = NULL;
-
-    OK(collect_from(w, w->rig.repo, from, to, &c, doubt), &err);
-    return c;
-}
-
-static void same_file(const struct changed *a, const struct changed *b, struct wal_locator rel,
-                      enum rel_fork fork)
-{
-    struct rel_file f = {.spc = rel.spc, .db = rel.db, .rel = rel.rel, .fork = fork};
-    struct changed_file x, y;
-
-    changed_file(a, &f, &x);
-    changed_file(b, &f, &y);
-    assert_int_equal(x.all, y.all);
-    assert_int_equal(x.from, y.from);
-    for (uint32_t block = 0; block <= BLOCKS; block++)
-        assert_int_equal(changed_next(&x, block), changed_next(&y, block));
-}
-
-static void same_set(const struct changed *a, const struct changed *b)
-{
-    assert_int_equal(a == NULL, b == NULL);
-    for (uint32_t i = 0; a != NULL && i <= RELS; i++)
-        for (int fork = 0; fork < WAL_FORKS; fork++)
-            same_file(a, b, rel_of(i), (enum rel_fork)fork);
-    if (a != NULL)
-        assert_int_equal(changed_sum(a).databases, changed_sum(b).databases);
-}
-
 /* ---- making ---- */
-
-static struct sums_made make(struct world *w, uint32_t small, uint32_t large)
-{
-    const struct sums_request q = {.place = place_of(w), .small = small, .large = large};
-    struct sums_made made;
-
-    OK(sums_make(&q, &made, &err), &err);
-    return made;
-}
-
-static struct sum_list sums_of(struct world *w)
-{
-    struct sum_list l;
-
-    OK(wal_sums_list(w->rig.repo, RIG_SYSID, w->rig.major, &l, &err), &err);
-    return l;
-}
 
 static void forget_sums(struct world *w)
 {
@@ -492,16 +367,6 @@ static void a_header_that_is_cut_off_at_an_end_breaks_no_chain(void **state)
 
 /* ---- which are made ---- */
 
-/* n segments, each of which changes one block. */
-static void plain_wal(struct world *w, size_t n)
-{
-    for (size_t i = 0; i < n; i++) {
-        note(w, wal_make_change(&w->wal, rel_of(0), (uint32_t)i));
-        note(w, wal_make_switch(&w->wal));
-    }
-    note(w, wal_make_noise(&w->wal, 50));
-}
-
 static bool has_sum(struct world *w, uint64_t first, uint64_t n)
 {
     AUTO(sum_list_free) struct sum_list l = sums_of(w);
@@ -633,22 +498,6 @@ static void making_ends_after_some_refusals_or_some_time(void **state)
 
 /* ---- how they are used ---- */
 
-static long calls_for(struct world *w, uint64_t from, uint64_t to)
-{
-    AUTO(repo_close) struct repo *repo = NULL;
-    AUTO(changed_free) struct changed *c = NULL;
-    struct store *counting = store_fault_new(w->rig.store, -1, FAULT_BEFORE);
-    struct repo_options o = {.name = "main", .cluster = "pg-test", .level = 1};
-    struct err doubt;
-    long before;
-
-    OK(repo_open(&repo, counting, &o, REPO_OPEN_FULL, &err), &err);
-    before = store_fault_calls(counting);
-    OK(collect_from(w, repo, from, to, &c, &doubt), &err);
-    assert_non_null(c);
-    return store_fault_calls(counting) - before;
-}
-
 static void sums_save_requests(void **state)
 {
     struct world w;
@@ -664,236 +513,6 @@ static void sums_save_requests(void **state)
     /* one listing of sums, one of the log; 3; 4..15 by 3; 16..63 by 3; 64..71 by 2; segment 72 */
     if (with * 4 > without)
         fail_msg("%ld calls with sums, %ld without", with, without);
-    world_end(&w);
-}
-
-/* The object of that key, changed. */
-static void spoil(struct world *w, const char *key, size_t from)
-{
-    AUTO(buf_free) struct buf bytes = BUF_INIT;
-
-    OK(store_read(w->rig.store, key, 32 << 20, &bytes, &err), &err);
-    for (size_t i = from; i < bytes.len; i += 64)
-        bytes.p[i] ^= 0x55;
-    OK(store_put(w->rig.store, key, STORE_REPLACE, bytes.p, bytes.len, &err), &err);
-}
-
-static const char *key_of_sum(struct world *w, uint64_t first, uint64_t n)
-{
-    static struct buf key;
-    struct sum_name name = {1, first * RIG_SEGSZ, (first + n) * RIG_SEGSZ};
-
-    return name_sum(&key, "pg-test", RIG_SYSID, w->rig.major, &name);
-}
-
-static const char *key_of_segment(struct world *w, uint64_t segno)
-{
-    static struct buf key;
-    char name[WAL_SEGMENT_NAME];
-
-    wal_segment_name(1, segno, RIG_SEGSZ, name);
-    OK(name_wal(&key, "pg-test", RIG_SYSID, w->rig.major, name, &err), &err);
-    return key.p;
-}
-
-/* The range of plain_wal(20): blocks 0 to 18 are changed. */
-static void is_right(struct world *w)
-{
-    struct err doubt;
-    AUTO(changed_free) struct changed *c = collected(w, w->starts[0], w->starts[38], &doubt);
-    struct rel_file f = {.spc = 1663, .db = 5, .rel = 20000, .fork = FORK_MAIN};
-    struct changed_file file;
-
-    if (c == NULL)
-        fail_msg("doubt: %s", doubt.msg);
-    changed_file(c, &f, &file);
-    assert_false(file.all);
-    assert_int_equal(file.from, UINT32_MAX);
-    for (uint32_t b = 0; b < 20; b++)
-        assert_int_equal(changed_next(&file, b), b);
-    assert_int_equal(changed_next(&file, 20), UINT32_MAX);
-}
-
-static void with_sums(struct world *w)
-{
-    world_begin(w, 2);
-    plain_wal(w, 20); /* 3 to 22 */
-    rig_put_range(&w->rig, &w->wal, 0, 19, 1);
-    make(w, 4, 8);
-}
-
-static void a_damaged_sum_costs_only_the_slower_way(void **state)
-{
-    static const size_t from[] = {0, 128, 160, 200};
-    (void)state;
-
-    for (size_t i = 0; i < LENGTH(from); i++) {
-        struct world w;
-
-        with_sums(&w);
-        is_right(&w);
-        spoil(&w, key_of_sum(&w, 8, 8), from[i]);
-        is_right(&w);
-        spoil(&w, key_of_sum(&w, 4, 4), from[i]);
-        is_right(&w);
-        OK(store_put(w.rig.store, key_of_sum(&w, 16, 4), STORE_REPLACE, "", 0, &err), &err);
-        is_right(&w);
-        world_end(&w);
-    }
-}
-
-/* A segment that was lost is missed, although a sum knows what it said. */
-static void a_segment_that_was_lost_is_missed_all_the_same(void **state)
-{
-    AUTO(changed_free) struct changed *c = NULL;
-    struct err doubt;
-    struct world w;
-    const char *key;
-    (void)state;
-
-    with_sums(&w);
-    key = key_of_segment(&w, 10);
-    OK(store_delete(w.rig.store, &key, 1, &err), &err);
-    c = collected(&w, w.starts[0], w.starts[38], &doubt);
-    assert_null(c);
-    SAYS(doubt.msg, "00000001000000000000000A");
-    SAYS(doubt.msg, "not in repository");
-    world_end(&w);
-}
-
-/* Other WAL is there now under the names that a sum names: what is there counts. */
-static void a_sum_of_other_segments_is_not_used(void **state)
-{
-    struct world w, other;
-    AUTO(changed_free) struct changed *c = NULL;
-    struct changed_file file;
-    struct rel_file f = {.spc = 1663, .db = 5, .rel = 20004 - 1, .fork = FORK_MAIN};
-    struct err doubt;
-    (void)state;
-
-    with_sums(&w);
-    world_begin(&other, 2);
-    for (size_t i = 0; i < 20; i++) {
-        note(&other, long_change(&other.wal, (struct wal_locator){1663, 5, 20003}, FORK_MAIN,
-                                 (uint32_t)i, 500));
-        note(&other, wal_make_switch(&other.wal));
-    }
-    wal_make_noise(&other.wal, 50);
-    for (uint64_t s = 3; s < 23; s++) {
-        const char *key = key_of_segment(&w, s);
-
-        OK(store_delete(w.rig.store, &key, 1, &err), &err);
-    }
-    rig_put_range(&w.rig, &other.wal, 0, 19, 1);
-    c = collected(&w, other.starts[0], other.starts[38], &doubt);
-    assert_non_null(c);
-    changed_file(c, &f, &file);
-    assert_int_equal(changed_next(&file, 0), 0);
-    f.rel = 20000;
-    changed_file(c, &f, &file);
-    assert_int_equal(changed_next(&file, 0), UINT32_MAX);
-    world_end(&other);
-    world_end(&w);
-}
-
-/* A sum that says something else, and is stored as if it were one. */
-static void forge(struct world *w, uint64_t first, uint64_t n, bool break_link)
-{
-    AUTO(wal_sum_free) struct wal_sum s;
-    struct wal_place place = place_of(w);
-    const char *key = key_of_sum(w, first, n);
-    bool made;
-
-    wal_sum_init(&s);
-    OK(sum_merge(&place, 1, first, first + n - 1, NULL, NULL, &s, &err), &err);
-    if (break_link)
-        s.ix.first_prev -= 8;
-    s.ix.runs[0].first += 500;
-    OK(store_delete(w->rig.store, &key, 1, &err), &err);
-    OK(wal_sum_put(w->rig.repo, &s, &made, &err), &err);
-    assert_true(made);
-}
-
-static void a_sum_that_does_not_continue_the_rest_makes_no_doubt(void **state)
-{
-    struct world w;
-    (void)state;
-
-    with_sums(&w);
-    forge(&w, 8, 8, true);
-    is_right(&w);
-    world_end(&w);
-}
-
-struct findings {
-    size_t n;
-    char key[160], why[400];
-};
-static void found(void *ctx, const char *key, const char *why)
-{
-    struct findings *f = ctx;
-
-    f->n++;
-    snprintf(f->key, sizeof f->key, "%s", key);
-    snprintf(f->why, sizeof f->why, "%s", why);
-}
-
-static void verify_finds_sums_that_say_something_else(void **state)
-{
-    struct findings f = {0};
-    struct world w;
-    const char *key;
-    (void)state;
-
-    with_sums(&w);
-    OK(sums_verify(w.rig.repo, NULL, found, &f, &err), &err);
-    assert_int_equal(f.n, 0);
-    forge(&w, 8, 8, false);
-    OK(sums_verify(w.rig.repo, NULL, found, &f, &err), &err);
-    assert_int_equal(f.n, 1);
-    assert_string_equal(f.key, key_of_sum(&w, 8, 8));
-    SAYS(f.why, "does not say what the indexes of its segments say");
-    f.n = 0;
-    key = key_of_sum(&w, 8, 8);
-    OK(store_delete(w.rig.store, &key, 1, &err), &err);
-    spoil(&w, key_of_sum(&w, 16, 4), 128);
-    OK(sums_verify(w.rig.repo, NULL, found, &f, &err), &err);
-    assert_int_equal(f.n, 1);
-    f.n = 0; /* expired while it went on */
-    key = key_of_segment(&w, 5);
-    OK(store_delete(w.rig.store, &key, 1, &err), &err);
-    key = key_of_sum(&w, 16, 4);
-    OK(store_delete(w.rig.store, &key, 1, &err), &err);
-    OK(sums_verify(w.rig.repo, NULL, found, &f, &err), &err);
-    assert_int_equal(f.n, 0);
-    world_end(&w);
-}
-
-/* "I could not ask" is neither a doubt nor a set. */
-static void a_store_that_does_not_answer_is_no_doubt(void **state)
-{
-    struct world w;
-    long calls;
-    (void)state;
-
-    with_sums(&w);
-    calls = calls_for(&w, w.starts[0], w.starts[38]);
-    for (long nth = 0; nth < calls; nth++) {
-        AUTO(repo_close) struct repo *repo = NULL;
-        struct changed *c = NULL;
-        struct store *flaky = store_fault_new(w.rig.store, nth, FAULT_BEFORE);
-        struct repo_options o = {.name = "main", .cluster = "pg-test", .level = 1};
-        struct err doubt;
-
-        if (repo_open(&repo, flaky, &o, REPO_OPEN_FULL, &err) != 0) {
-            err_clear(&err);
-            calls++;
-            continue;
-        }
-        FAILS(collect_from(&w, repo, w.starts[0], w.starts[38], &c, &doubt), &err, ERR_UNREACHABLE);
-        assert_null(c);
-        assert_int_equal(doubt.code, 0);
-    }
     world_end(&w);
 }
 
@@ -948,12 +567,6 @@ int main(void)
         cmocka_unit_test(of_wal_that_does_not_tell_all_there_is_no_sum),
         cmocka_unit_test(making_ends_after_some_refusals_or_some_time),
         cmocka_unit_test(sums_save_requests),
-        cmocka_unit_test(a_damaged_sum_costs_only_the_slower_way),
-        cmocka_unit_test(a_segment_that_was_lost_is_missed_all_the_same),
-        cmocka_unit_test(a_sum_of_other_segments_is_not_used),
-        cmocka_unit_test(a_sum_that_does_not_continue_the_rest_makes_no_doubt),
-        cmocka_unit_test(verify_finds_sums_that_say_something_else),
-        cmocka_unit_test(a_store_that_does_not_answer_is_no_doubt),
         cmocka_unit_test(what_is_no_sum_is_refused),
     };
 
