@@ -98,6 +98,9 @@ like "$(<"$work/told")" '"level":"info","kind":"backup","cluster":"main","repo":
 like "$(<"$work/told")" 'PGBR_EVENT_LEVEL=info' 'also in the environment'
 like "$(<"$work/told")" 'PGBR_EVENT_TEXT=INFO main: backup: full backup' 'as a line for people'
 
+before=$(catalog 'select count(*) from event')
+fails 2 'has no repository "nowhere"' 'a command line with a mistake in it' pgbr backup main --repo nowhere
+is "$(got ops)|$(catalog 'select count(*) from event')" "0|$before" 'is no event, and nobody is told'
 cluster_stop main
 fails 1 'cannot connect' 'a backup that fails' pgbr backup main
 comes ops 1
