@@ -367,6 +367,8 @@ void runner_run(const struct run_order *o, struct run_result *out)
     if (take_lock(&r, out) == 0 && look_for_backup(&r, out) == 0 &&
         turn_take(o, &r.elsewhere, out) == 0 && see_stop(&r, out) == 0 && before(&r, out) == 0)
         command(&r, out);
+    if (job_outcome(out->status) == SCHEDULE_DONE)
+        elsewhere_done(&r.elsewhere);
     elsewhere_end(&r.elsewhere);
     record(&r, out);
     tell(o, out, clock_monotonic_us() - began);
