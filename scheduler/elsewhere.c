@@ -10,6 +10,7 @@
 #include "base/hash.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/utf8.h"
 #include "config/open.h"
 #include "repo/names.h"
 
@@ -119,6 +120,7 @@ static int found(struct elsewhere *e, enum elsewhere_state state, const char *fm
     va_start(args, fmt);
     vsnprintf(e->note, sizeof e->note, fmt, args);
     va_end(args);
+    utf8_clean(e->note); /* the names of hosts are what a repository says */
     e->state = state;
     return 0;
 }
