@@ -10,8 +10,8 @@
  * (RFC 3629, section 4: nothing overlong, no surrogates). left must not be 0. */
 size_t utf8_length(const uint8_t *p, size_t left);
 
-/* True for a character of n bytes that would break a line or steer a terminal: ASCII's controls, and
- * U+0080 to U+009F. */
+/* True for a character of n bytes that would break a line or steer a terminal: ASCII's controls,
+ * and U+0080 to U+009F. */
 bool utf8_is_control(const uint8_t *p, size_t n);
 
 /* Makes text from outside fit to be shown, at its place: controls become spaces, bytes that are no

@@ -153,9 +153,8 @@ static int look_at_backup(void *ctx, const struct store_entry *entry, struct err
 static int look_for_backup(struct elsewhere *e, const struct run_order *o, struct err *err)
 {
     AUTO(mem_free) char *prefix = xasprintf("%s/backup/", o->cluster->name);
-    struct backup_search b = {.o = o,
-                              .due_us = sched_to_real_us(o->clock, o->due_us),
-                              .now_us = clock_now_us()};
+    struct backup_search b = {
+        .o = o, .due_us = sched_to_real_us(o->clock, o->due_us), .now_us = clock_now_us()};
 
     if (strcmp(o->job->words[0], "backup") != 0)
         return 0;

@@ -38,7 +38,8 @@ struct elsewhere {
  * elsewhere_end(). A repository that cannot be asked is an error. */
 int elsewhere_look(struct elsewhere *e, const struct run_order *o, bool take,
                    struct err *err) MUST_CHECK;
-/* It need not be done by anybody else. What cannot be told is logged: another host does it again. */
+/* It need not be done by anybody else. What cannot be told is logged: another host does it again.
+ */
 void elsewhere_done(struct elsewhere *e);
 /* Without elsewhere_done(): it is still to be done. */
 void elsewhere_end(struct elsewhere *e);

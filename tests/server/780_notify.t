@@ -199,6 +199,10 @@ receivers "$ops" "mail: {command: 'sleep 97 & sleep 98', events: [info], timeout
 due
 fails 3 'had not ended after 1 s .* and was killed' 'a command that hangs' pgbr notify send
 is "$(pgrep -fc '^sleep 9[78]' || true)" 0 'is killed with its children'
+receivers "$ops" "mail: {command: '(trap \"\" TERM; exec sleep 97) & kill -STOP \$\$', events: [info], timeout: 1 s}"
+due
+fails 3 'had not ended after 1 s .* and was killed' 'one that is stopped' pgbr notify send
+is "$(pgrep -fc '^sleep 97|kill -STOP' || true)" 0 'is killed too, with a child that does not want to end'
 
 # ---- many at once
 

@@ -14,7 +14,7 @@ static void what_steers_a_terminal_or_is_no_character_is_replaced(void **state)
         {"a\033[2Jb\nc\td\177", "a [2Jb c d "},
         {"\xc2\x9b"
          "31m",
-         "  31m"},                                                   /* CSI in one character */
+         "  31m"},                                                        /* CSI in one character */
         {"\xc2\xa0\xc3\xbc\xe2\x82\xac", "\xc2\xa0\xc3\xbc\xe2\x82\xac"}, /* none of these */
         {"\x9b"
          "31m\xff",

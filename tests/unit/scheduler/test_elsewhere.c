@@ -34,7 +34,8 @@ static void all_hosts_mean_the_same_lease(void **state)
     assert_string_not_equal(a, b);
 }
 
-/* Does a backup of that kind, begun so many seconds after the due time, serve? now: 1000 s after. */
+/* Does a backup of that kind, begun so many seconds after the due time, serve? now: 1000 s after.
+ */
 static bool serves(enum set_kind kind, int began_s, char **words, size_t n)
 {
     const int64_t due = INT64_C(1795950000) * US;
@@ -198,7 +199,8 @@ static int make_old(void *ctx, const struct store_entry *entry, struct err *err)
 {
     struct world *w = ctx;
     AUTO(mem_free) char *path = xasprintf("%s/repo/%s", w->top, entry->key);
-    const struct utimbuf then = {(time_t)(w->due_us / US - 86400), (time_t)(w->due_us / US - 86400)};
+    const struct utimbuf then = {(time_t)(w->due_us / US - 86400),
+                                 (time_t)(w->due_us / US - 86400)};
 
     (void)err;
     assert_int_equal(utime(path, &then), 0);
