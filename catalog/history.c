@@ -29,41 +29,39 @@ int catalog_put_event(struct catalog *c, const struct catalog_event *e, struct e
                    values, LENGTH(values), "record an event", err);
 }
 
+static void read_event(struct sql_columns *k, void *row)
+{
+    struct catalog_event *e = row;
+
+    e->time_us = col_int(k);
+    e->level = col_text(k);
+    e->kind = col_text(k);
+    e->cluster = col_text(k);
+    e->repo = col_text(k);
+    e->text = col_text(k);
+    e->json = col_text(k);
+    e->id = col_int(k);
+    e->job = col_text(k);
+}
+
 int catalog_get_events(struct catalog *c, const char *cluster, int64_t since_us, size_t limit,
                        struct catalog_events *out, struct err *err)
 {
-    static const char doing[] = "list events";
-    AUTO(sql_done) sqlite3_stmt *s = NULL;
     const struct sql_value values[] = {SQL_TEXT(cluster), SQL_INT(since_us),
                                        SQL_INT(limit_of(limit))};
-    bool row;
+    const struct sql_select q = {
+        .doing = "list events",
+        .sql = "SELECT time_us, level, kind, cluster, repository, text, details, id,"
+               " job FROM event"
+               " WHERE (?1 IS NULL OR cluster = ?1) AND time_us >= ?2"
+               " ORDER BY time_us DESC, id DESC LIMIT ?3",
+        .values = values,
+        .n_values = LENGTH(values),
+        .row_size = sizeof *out->rows,
+        .read = read_event,
+    };
 
-    *out = (struct catalog_events){0};
-    TRY(sql_query(c, &s,
-                  "SELECT time_us, level, kind, cluster, repository, text, details, id,"
-                  " job FROM event"
-                  " WHERE (?1 IS NULL OR cluster = ?1) AND time_us >= ?2"
-                  " ORDER BY time_us DESC, id DESC LIMIT ?3",
-                  values, LENGTH(values), doing, err));
-    for (;;) {
-        struct sql_columns k = {s, 0, &out->texts};
-        struct catalog_event *e;
-
-        TRY(sql_step(c, s, &row, doing, err));
-        if (!row)
-            return 0;
-        out->rows = rows_grow(out->rows, out->n, sizeof *out->rows);
-        e = &out->rows[out->n++];
-        e->time_us = col_int(&k);
-        e->level = col_text(&k);
-        e->kind = col_text(&k);
-        e->cluster = col_text(&k);
-        e->repo = col_text(&k);
-        e->text = col_text(&k);
-        e->json = col_text(&k);
-        e->id = col_int(&k);
-        e->job = col_text(&k);
-    }
+    return SQL_LIST(c, &q, out, err);
 }
 
 int catalog_run_begin(struct catalog *c, const struct catalog_run *r, int64_t *id, struct err *err)
@@ -126,8 +124,10 @@ int catalog_run_finish(struct catalog *c, const struct catalog_run *r, struct er
                    values, LENGTH(values), "record the end of a run", err);
 }
 
-static void read_run(struct sql_columns *k, struct catalog_run *r)
+static void read_run(struct sql_columns *k, void *row)
 {
+    struct catalog_run *r = row;
+
     r->id = col_int(k);
     r->job = col_text(k);
     r->command = col_text(k);
@@ -153,21 +153,16 @@ static void read_run(struct sql_columns *k, struct catalog_run *r)
 static int read_runs(struct catalog *c, const char *sql, const struct sql_value *values, size_t n,
                      struct catalog_runs *out, struct err *err)
 {
-    static const char doing[] = "list runs";
-    AUTO(sql_done) sqlite3_stmt *s = NULL;
-    bool row;
+    const struct sql_select q = {
+        .doing = "list runs",
+        .sql = sql,
+        .values = values,
+        .n_values = n,
+        .row_size = sizeof *out->rows,
+        .read = read_run,
+    };
 
-    *out = (struct catalog_runs){0};
-    TRY(sql_query(c, &s, sql, values, n, doing, err));
-    for (;;) {
-        struct sql_columns k = {s, 0, &out->texts};
-
-        TRY(sql_step(c, s, &row, doing, err));
-        if (!row)
-            return 0;
-        out->rows = rows_grow(out->rows, out->n, sizeof *out->rows);
-        read_run(&k, &out->rows[out->n++]);
-    }
+    return SQL_LIST(c, &q, out, err);
 }
 
 #define SELECT_RUNS                                                                   \

@@ -44,8 +44,10 @@ int catalog_forget_job(struct catalog *c, const char *name, struct err *err)
                    err);
 }
 
-static void read_job(struct sql_columns *k, struct catalog_job *j)
+static void read_job(struct sql_columns *k, void *row)
 {
+    struct catalog_job *j = row;
+
     j->name = col_text(k);
     j->cluster = col_text(k);
     j->command = col_text(k);
@@ -64,25 +66,16 @@ static void read_job(struct sql_columns *k, struct catalog_job *j)
 
 int catalog_get_jobs(struct catalog *c, struct catalog_jobs *out, struct err *err)
 {
-    static const char doing[] = "list jobs";
-    AUTO(sql_done) sqlite3_stmt *s = NULL;
-    bool row;
+    const struct sql_select q = {
+        .doing = "list jobs",
+        .sql = "SELECT name, cluster, command, cron, time_zone, role, last_due_us, open,"
+               " retry_us, failures, last_start_us, last_end_us, last_status, note FROM job"
+               " ORDER BY name",
+        .row_size = sizeof *out->rows,
+        .read = read_job,
+    };
 
-    *out = (struct catalog_jobs){0};
-    TRY(sql_query(c, &s,
-                  "SELECT name, cluster, command, cron, time_zone, role, last_due_us, open,"
-                  " retry_us, failures, last_start_us, last_end_us, last_status, note FROM job"
-                  " ORDER BY name",
-                  NULL, 0, doing, err));
-    for (;;) {
-        struct sql_columns k = {s, 0, &out->texts};
-
-        TRY(sql_step(c, s, &row, doing, err));
-        if (!row)
-            return 0;
-        out->rows = rows_grow(out->rows, out->n, sizeof *out->rows);
-        read_job(&k, &out->rows[out->n++]);
-    }
+    return SQL_LIST(c, &q, out, err);
 }
 
 void catalog_jobs_free(struct catalog_jobs *l)
