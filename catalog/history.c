@@ -1,6 +1,9 @@
-/* history.c - what happened: events, and runs of commands with their progress. */
+/* history.c - what happened: events, and runs of commands with their progress; and that it is
+ * forgotten again when it is old. */
 #include <unistd.h>
 
+#include "base/clock.h"
+#include "base/log.h"
 #include "base/mem.h"
 #include "catalog/jobs.h"
 #include "catalog/sql.h"
@@ -9,6 +12,43 @@ static int64_t limit_of(size_t limit)
 {
     return limit > INT64_MAX ? INT64_MAX : (int64_t)limit;
 }
+
+/* ---- forgetting ---- */
+
+#define HISTORY_US (CATALOG_HISTORY_DAYS * INT64_C(86400000000))
+enum { FORGET_EVERY = 64 }; /* rows written between two looks for old ones */
+
+/* After the row with this number was written. Nothing depends on it: it is tried again. */
+static void forget_old(struct catalog *c, const char *sql, int64_t id)
+{
+    const struct sql_value values[] = {SQL_INT(clock_now_us() - HISTORY_US),
+                                       SQL_INT(id - CATALOG_HISTORY_ROWS)};
+    struct err err = {0};
+
+    if (id % FORGET_EVERY == 0 &&
+        sql_run(c, sql, values, LENGTH(values), "forget old history", &err) != 0)
+        log_debug("%s", err.msg);
+}
+
+/* The last of its class says whether something is wrong still; of what is to be told, or was told,
+ * the deliveries speak. */
+static const char old_events[] =
+    "DELETE FROM event WHERE (time_us < ?1 OR id <= ?2)"
+    " AND NOT EXISTS (SELECT 1 FROM delivery WHERE delivery.event = event.id)"
+    " AND id NOT IN (SELECT max(id) FROM event GROUP BY kind, cluster, repository, job)";
+
+/* How a job went last, and when it went well, is told however long ago it was and whatever ran
+ * since. */
+#define LAST_ENDS                                                                              \
+    "(SELECT max(id) FROM job_run WHERE finished_us <> 0 GROUP BY job, command, cluster UNION" \
+    " SELECT max(id) FROM job_run WHERE exit_status IN (0, 3) GROUP BY job, command, cluster)"
+
+/* A drill names its run. */
+static const char old_runs[] =
+    "DELETE FROM job_run WHERE (started_us < ?1 OR id <= ?2) AND id NOT IN " LAST_ENDS
+    " AND id NOT IN (SELECT run FROM drill WHERE run IS NOT NULL)";
+
+/* ---- events ---- */
 
 int catalog_put_event(struct catalog *c, const struct catalog_event *e, struct err *err)
 {
@@ -23,10 +63,12 @@ int catalog_put_event(struct catalog *c, const struct catalog_event *e, struct e
         SQL_TEXT(e->job),
     };
 
-    return sql_run(c,
-                   "INSERT INTO event (time_us, level, kind, cluster, repository, text, details,"
-                   " job) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-                   values, LENGTH(values), "record an event", err);
+    TRY(sql_run(c,
+                "INSERT INTO event (time_us, level, kind, cluster, repository, text, details, job)"
+                " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+                values, LENGTH(values), "record an event", err));
+    forget_old(c, old_events, sqlite3_last_insert_rowid(c->db));
+    return 0;
 }
 
 static void read_event(struct sql_columns *k, void *row)
@@ -64,6 +106,8 @@ int catalog_get_events(struct catalog *c, const char *cluster, int64_t since_us,
     return SQL_LIST(c, &q, out, err);
 }
 
+/* ---- runs ---- */
+
 int catalog_run_begin(struct catalog *c, const struct catalog_run *r, int64_t *id, struct err *err)
 {
     const struct sql_value values[] = {
@@ -82,6 +126,7 @@ int catalog_run_begin(struct catalog *c, const struct catalog_run *r, int64_t *i
                 " started_us) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
                 values, LENGTH(values), "record the start of a run", err));
     *id = sqlite3_last_insert_rowid(c->db);
+    forget_old(c, old_runs, *id);
     return 0;
 }
 
@@ -180,6 +225,18 @@ int catalog_get_runs(struct catalog *c, const char *cluster, bool unfinished, si
                      SELECT_RUNS
                      " WHERE (?1 IS NULL OR cluster = ?1) AND (NOT ?2 OR finished_us = 0)"
                      " ORDER BY started_us DESC, id DESC LIMIT ?3",
+                     values, LENGTH(values), out, err);
+}
+
+int catalog_get_last_runs(struct catalog *c, const char *cluster, size_t limit,
+                          struct catalog_runs *out, struct err *err)
+{
+    const struct sql_value values[] = {SQL_TEXT(cluster), SQL_INT(limit_of(limit))};
+
+    return read_runs(c,
+                     SELECT_RUNS " WHERE cluster = ?1 AND (id IN (SELECT id FROM job_run"
+                                 " WHERE cluster = ?1 ORDER BY started_us DESC, id DESC LIMIT ?2)"
+                                 " OR id IN " LAST_ENDS ") ORDER BY started_us DESC, id DESC",
                      values, LENGTH(values), out, err);
 }
 

@@ -2,6 +2,7 @@
 #include "catalog/jobs.h"
 
 #include "base/mem.h"
+#include "catalog/kinds.h"
 #include "catalog/sql.h"
 
 int catalog_put_job(struct catalog *c, const struct catalog_job *j, struct err *err)
@@ -34,6 +35,22 @@ int catalog_job_ended(struct catalog *c, const char *name, int64_t end_us, int s
     return sql_run(c,
                    "UPDATE job SET last_end_us = ?2, last_status = ?3, note = ?4 WHERE name = ?1",
                    values, LENGTH(values), "record the end of a job", err);
+}
+
+int catalog_job_is_bad(struct catalog *c, const char *name, bool *bad, struct err *err)
+{
+    static const char doing[] = "look up a job's last event";
+    AUTO(sql_done) sqlite3_stmt *s = NULL;
+    const struct sql_value values[] = {SQL_TEXT(KIND_JOB), SQL_TEXT(name)};
+    bool row;
+
+    TRY(sql_query(c, &s,
+                  "SELECT level <> 'info' FROM event WHERE kind = ? AND job = ?"
+                  " ORDER BY id DESC LIMIT 1",
+                  values, LENGTH(values), doing, err));
+    TRY(sql_step(c, s, &row, doing, err));
+    *bad = row && sqlite3_column_int64(s, 0) != 0;
+    return 0;
 }
 
 int catalog_forget_job(struct catalog *c, const char *name, struct err *err)
