@@ -7,7 +7,7 @@
 
 #include <microhttpd.h>
 
-#include "base/err.h"
+#include "base/library.h"
 
 #define HTTP_FUNCTIONS(X)              \
     X(MHD_start_daemon)                \
@@ -19,9 +19,7 @@
     X(MHD_destroy_response)
 
 struct http_lib {
-#define HTTP_MEMBER(name) __typeof__(name) *name;
-    HTTP_FUNCTIONS(HTTP_MEMBER)
-#undef HTTP_MEMBER
+    HTTP_FUNCTIONS(LIBRARY_MEMBER)
 };
 
 /* The table, the same for every caller and thread; never freed. ERR_UNSUPPORTED with what to
