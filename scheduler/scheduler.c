@@ -66,7 +66,7 @@ static int services_start(struct scheduler *s, struct err *err)
 /* Called by the loop every few seconds at least; must not take long. */
 static void services_tick(struct scheduler *s)
 {
-    (void)s;
+    http_cut_off(s->http, HTTP_STAY_US);
 }
 
 static void services_stop(struct scheduler *s)
@@ -244,12 +244,14 @@ static void start_job(struct scheduler *s, struct schedule_job *plan)
 {
     size_t i = (size_t)(plan - s->set.plans);
     struct err err = {0};
+    char due[40];
 
     schedule_start(plan);
     s->set.jobs[i].start_us = sched_now_us(&s->clock);
     save(s, i);
-    log_info("job %s: %s of cluster %s", s->set.jobs[i].conf->name, s->set.jobs[i].conf->run,
-             s->set.jobs[i].conf->cluster);
+    log_info("job %s: %s of cluster %s, due at %s", s->set.jobs[i].conf->name,
+             s->set.jobs[i].conf->run, s->set.jobs[i].conf->cluster,
+             clock_format_utc(plan->due_us, due));
     if (start_runner(s, i, &err) == 0)
         return;
     log_error("job %s: %s", s->set.jobs[i].conf->name, err.msg);
