@@ -194,12 +194,12 @@ static int follow_attempts(struct elsewhere *e, const struct run_order *o, const
         l = lease_named(leases, n, label);
         if (l == NULL)
             return 0;
-        if (is_ours(self, l) || is_too_early(o, l))
+        if (is_too_early(o, l))
             continue;
-        if (l->live)
-            return found(e, ELSEWHERE_RUNNING, "host \"%s\" runs it", l->host);
-        if (l->released)
+        if (l->released) /* ours, too: perhaps that could not be recorded here */
             return found(e, ELSEWHERE_DONE, "host \"%s\" ran it", l->host);
+        if (l->live && !is_ours(self, l))
+            return found(e, ELSEWHERE_RUNNING, "host \"%s\" runs it", l->host);
     }
     return 0;
 }

@@ -174,6 +174,9 @@ static void what_was_done_on_one_host_need_not_be_done_on_another(void **state)
     elsewhere_end(&here);
     assert_int_equal(look(w, 1, 0, &there), ELSEWHERE_DONE);
     elsewhere_end(&there);
+    /* nor here, where its end could not be recorded */
+    assert_int_equal(look(w, 0, 0, &here), ELSEWHERE_DONE);
+    elsewhere_end(&here);
     /* also for one that has failed before it could ask */
     assert_int_equal(look(w, 1, 2, &there), ELSEWHERE_DONE);
     elsewhere_end(&there);
