@@ -69,7 +69,7 @@ int catalog_get_drills(struct catalog *c, const char *cluster, const char *repo,
                " recovered_us, checked_us, finished_us, restored_bytes, replayed_bytes,"
                " reached_us, outcome, report FROM drill"
                " WHERE (?1 IS NULL OR cluster = ?1) AND (?2 IS NULL OR repository = ?2)"
-               " ORDER BY started_us DESC, id DESC LIMIT ?3",
+               " ORDER BY id DESC LIMIT ?3",
         .values = values,
         .n_values = LENGTH(values),
         .row_size = sizeof *out->rows,

@@ -96,7 +96,7 @@ int catalog_get_events(struct catalog *c, const char *cluster, int64_t since_us,
         .sql = "SELECT time_us, level, kind, cluster, repository, text, details, id,"
                " job FROM event"
                " WHERE (?1 IS NULL OR cluster = ?1) AND time_us >= ?2"
-               " ORDER BY time_us DESC, id DESC LIMIT ?3",
+               " ORDER BY id DESC LIMIT ?3",
         .values = values,
         .n_values = LENGTH(values),
         .row_size = sizeof *out->rows,
@@ -210,6 +210,7 @@ static int read_runs(struct catalog *c, const char *sql, const struct sql_value 
     return SQL_LIST(c, &q, out, err);
 }
 
+/* Newest first is as they were recorded: a clock may have been wrong. */
 #define SELECT_RUNS                                                                   \
     "SELECT id, job, command, cluster, repository, instance, host, pid, started_us,"  \
     " finished_us, exit_status, label, message, bytes_done, bytes_total, files_done," \
@@ -224,7 +225,7 @@ int catalog_get_runs(struct catalog *c, const char *cluster, bool unfinished, si
     return read_runs(c,
                      SELECT_RUNS
                      " WHERE (?1 IS NULL OR cluster = ?1) AND (NOT ?2 OR finished_us = 0)"
-                     " ORDER BY started_us DESC, id DESC LIMIT ?3",
+                     " ORDER BY id DESC LIMIT ?3",
                      values, LENGTH(values), out, err);
 }
 
@@ -235,8 +236,8 @@ int catalog_get_last_runs(struct catalog *c, const char *cluster, size_t limit,
 
     return read_runs(c,
                      SELECT_RUNS " WHERE cluster = ?1 AND (id IN (SELECT id FROM job_run"
-                                 " WHERE cluster = ?1 ORDER BY started_us DESC, id DESC LIMIT ?2)"
-                                 " OR id IN " LAST_ENDS ") ORDER BY started_us DESC, id DESC",
+                                 " WHERE cluster = ?1 ORDER BY id DESC LIMIT ?2)"
+                                 " OR id IN " LAST_ENDS ") ORDER BY id DESC",
                      values, LENGTH(values), out, err);
 }
 
@@ -245,8 +246,8 @@ int catalog_get_job_runs(struct catalog *c, const char *job, size_t limit, struc
 {
     const struct sql_value values[] = {SQL_TEXT(job), SQL_INT(limit_of(limit))};
 
-    return read_runs(c, SELECT_RUNS " WHERE job = ?1 ORDER BY started_us DESC, id DESC LIMIT ?2",
-                     values, LENGTH(values), out, err);
+    return read_runs(c, SELECT_RUNS " WHERE job = ?1 ORDER BY id DESC LIMIT ?2", values,
+                     LENGTH(values), out, err);
 }
 
 void catalog_events_free(struct catalog_events *l)

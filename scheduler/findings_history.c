@@ -28,7 +28,8 @@ static void verified(struct collecting *c, const char *repo, const struct catalo
     for (size_t i = 0; i < rows->n; i++) {
         const struct catalog_backup *b = &rows->rows[i];
 
-        last = MAX_OF(last, b->verified_us);
+        if (!finding_is_to_come(c, b->verified_us))
+            last = MAX_OF(last, b->verified_us);
         if (b->verified_us == 0 || b->verify_problems == 0)
             continue;
         problems++;
@@ -50,12 +51,13 @@ static void verified(struct collecting *c, const char *repo, const struct catalo
 
 /* ---- drills ---- */
 
-static const struct catalog_drill *last_drill(const struct catalog_drills *l, bool passed)
+static const struct catalog_drill *last_drill(const struct collecting *c,
+                                              const struct catalog_drills *l, bool passed)
 {
     for (size_t i = 0; i < l->n; i++) {
         const char *outcome = l->rows[i].outcome;
 
-        if (outcome != NULL &&
+        if (outcome != NULL && !finding_is_to_come(c, l->rows[i].started_us) &&
             (strcmp(outcome, "passed") == 0 || (!passed && strcmp(outcome, "failed") == 0)))
             return &l->rows[i];
     }
@@ -64,7 +66,7 @@ static const struct catalog_drill *last_drill(const struct catalog_drills *l, bo
 
 static void drills(struct collecting *c, const struct catalog_drills *l)
 {
-    const struct catalog_drill *last = last_drill(l, false), *good = last_drill(l, true);
+    const struct catalog_drill *last = last_drill(c, l, false), *good = last_drill(c, l, true);
     int64_t may = c->q->cluster->watch.drill_max_age_ms * 1000;
     char when[40], ago[40];
 

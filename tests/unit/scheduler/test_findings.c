@@ -154,6 +154,8 @@ static void an_old_backup_is_a_warning(void **state)
     said(&s, "backups", FINDING_OK, "1, the newest");
     s.backup.stop_us = NOW - 8 * D - S;
     said(&s, "backups", FINDING_WARNING, "is 8 d 00:00 old; it may be 8 d 00:00");
+    s.backup.stop_us = NOW + 30 * D; /* a clock was a month ahead */
+    said(&s, "backups", FINDING_WARNING, "which is still to come");
     s.view.backups.n = 0;
     said(&s, "backups", FINDING_WARNING, "there is none");
     scene_end(&s);
@@ -414,6 +416,8 @@ static void drills_that_failed_or_are_old_are_told(void **state)
     said(&s, "drill", FINDING_WARNING, "none has passed yet");
     drill(&s, NOW - 9 * D, "passed");
     said(&s, "drill", FINDING_WARNING, "the last one that passed was at 2026-11-13");
+    drill(&s, NOW + 300 * D, "passed"); /* a clock was ahead */
+    said(&s, "drill", FINDING_WARNING, "the last one that passed was at 2026-11-13");
     scene_end(&s);
 }
 
@@ -483,6 +487,7 @@ static void a_job_that_failed_last_time_is_told(void **state)
     assert_null(look(&s, "job")); /* it never ran */
     run_of(&s, NOW - 5 * H, 0, NULL);
     said(&s, "job", FINDING_OK, "\"nightly\" succeeded");
+    run_of(&s, NOW + 30 * D, 0, NULL); /* the clock was a month ahead */
     run_of(&s, NOW - 4 * H, 1, "no server");
     said(&s, "job", FINDING_WARNING, "\"nightly\" failed at 2026-11-22 08:00:00+00 (status 1): no");
     run_of(&s, NOW - 3 * H, 76, NULL); /* it was not to be done here */
