@@ -17,20 +17,24 @@
 enum { US = 1000000, ATTEMPTS_MAX = 1000, KIND_SHIFT = 16 };
 #define CLOCKS_APART_US INT64_C(600000000) /* of hosts, and of the store, that are right */
 
-/* The value of an option, "--type full" or "--type=full"; NULL: not given. */
+/* The value of an option as getopt_long() takes it: "--type full", "--type=full", and shortened,
+ * "--ty full", which it refuses where that may be another option as well. The last one counts.
+ * NULL: not given. */
 static const char *option_of(char **words, size_t n, const char *name)
 {
-    size_t len = strlen(name);
+    const char *value = NULL;
 
     for (size_t i = 1; i < n; i++) {
-        if (strncmp(words[i], name, len) != 0)
+        size_t len = strcspn(words[i], "=");
+
+        if (len <= 2 || strncmp(words[i], name, len) != 0)
             continue;
         if (words[i][len] == '=')
-            return words[i] + len + 1;
-        if (words[i][len] == '\0' && i + 1 < n)
-            return words[i + 1];
+            value = words[i] + len + 1;
+        else if (i + 1 < n)
+            value = words[++i];
     }
-    return NULL;
+    return value;
 }
 
 bool elsewhere_serves(const char *label, char **words, size_t n, int64_t due_us, int64_t now_us)

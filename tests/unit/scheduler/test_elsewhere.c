@@ -57,6 +57,10 @@ static void a_backup_serves_a_job_that_would_take_no_more(void **state)
         {{"backup", "--type", "diff"}, true, true, false},
         {{"backup", "--type", "full"}, true, false, false},
         {{"backup", "--type=full"}, true, false, false},
+        {{"backup", "--ty", "full"}, true, false, false}, /* as getopt_long() takes it */
+        {{"backup", "--t=diff"}, true, true, false},
+        {{"backup", "--type=auto", "--type=full"}, true, false, false},
+        {{"backup", "--typed", "full"}, true, true, true}, /* another option */
         {{"verify", "--deep"}, false, false, false},
     };
     (void)state;
