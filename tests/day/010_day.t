@@ -167,8 +167,9 @@ for host in "${hosts[@]}"; do
     is "$(forgotten "$host" "$work/log/$host")" '' "$host: no due time was forgotten"
 done
 noticed=0 taken_out=0
-for due in $(sed -n 's/.* job incr: .* due at \(.*\) \(.*\)$/\1.\2/p' "$work/log/host1" | sort -u); do
-    grep -v "job incr: .* due at ${due/./ }" "$work/log/host1" >short.log
+mapfile -t taken_up < <(sed -n 's/.* job incr: .* due at \(.*\)$/\1/p' "$work/log/host1" | sort -u)
+for due in "${taken_up[@]}"; do
+    grep -v "job incr: .* due at $due" "$work/log/host1" >short.log
     taken_out=$((taken_out + 1))
     [ -z "$(forgotten host1 short.log)" ] || noticed=$((noticed + 1))
 done
