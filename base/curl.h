@@ -11,7 +11,7 @@
 #define CURL_DISABLE_TYPECHECK /* its macros cannot be used with a table of functions */
 #include <curl/curl.h>
 
-#include "base/err.h"
+#include "base/library.h"
 
 #define CURL_FUNCTIONS(X) \
     X(curl_global_init)   \
@@ -26,9 +26,7 @@
     X(curl_slist_free_all)
 
 struct curl_lib {
-#define CURL_MEMBER(name) __typeof__(name) *name;
-    CURL_FUNCTIONS(CURL_MEMBER)
-#undef CURL_MEMBER
+    CURL_FUNCTIONS(LIBRARY_MEMBER)
 };
 
 /* The table, the same for every caller and thread; never freed. ERR_UNSUPPORTED with what to

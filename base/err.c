@@ -6,6 +6,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/utf8.h"
+
 int err_set(struct err *e, enum err_code code, const char *fmt, ...)
 {
     char msg[sizeof e->msg]; /* the arguments may point into e->msg */
@@ -14,6 +16,7 @@ int err_set(struct err *e, enum err_code code, const char *fmt, ...)
     va_start(args, fmt);
     vsnprintf(msg, sizeof msg, fmt, args);
     va_end(args);
+    utf8_clean(msg);
     e->code = code;
     memcpy(e->msg, msg, sizeof msg);
     return -1;

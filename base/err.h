@@ -36,7 +36,8 @@ struct err {
     char msg[1536]; /* cut, never overrun; always terminated once code is set */
 };
 
-/* Sets the error (replacing any earlier one) and returns -1. */
+/* Sets the error (replacing any earlier one) and returns -1. Whatever the arguments hold - files,
+ * servers and networks speak in them - the message is one line that can be shown: utf8_clean(). */
 int err_set(struct err *e, enum err_code code, const char *fmt, ...) PRINTF_LIKE(3, 4);
 
 /* The same from errno: adds ": strerror(errno)" and chooses the code (ENOENT: ERR_NOT_FOUND,

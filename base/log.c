@@ -79,12 +79,6 @@ unsigned log_count(enum log_level level)
 
 /* ---- a line ---- */
 
-/* True for what would break a line or confuse a terminal, ASCII or not (U+0080 to U+009F). */
-static bool is_control(const uint8_t *p, size_t n)
-{
-    return (n == 1 && (p[0] < ' ' || p[0] == 0x7f)) || (n == 2 && p[0] == 0xc2 && p[1] < 0xa0);
-}
-
 static void add_printable(struct buf *line, const char *text, size_t len)
 {
     const uint8_t *p = (const uint8_t *)text;
@@ -93,7 +87,7 @@ static void add_printable(struct buf *line, const char *text, size_t len)
         n = utf8_length(p + i, len - i);
         if (n == 0)
             buf_adds(line, "\xef\xbf\xbd"); /* U+FFFD */
-        else if (is_control(p + i, n))
+        else if (utf8_is_control(p + i, n))
             buf_addc(line, ' ');
         else
             buf_add(line, p + i, n);

@@ -1,6 +1,8 @@
 /* utf8.c - see utf8.h. */
 #include "base/utf8.h"
 
+#include <string.h>
+
 #include "base/auto.h"
 
 size_t utf8_length(const uint8_t *p, size_t left)
@@ -26,4 +28,23 @@ size_t utf8_length(const uint8_t *p, size_t left)
         return n;
     }
     return 0;
+}
+
+bool utf8_is_control(const uint8_t *p, size_t n)
+{
+    return (n == 1 && (p[0] < ' ' || p[0] == 0x7f)) || (n == 2 && p[0] == 0xc2 && p[1] < 0xa0);
+}
+
+void utf8_clean(char *text)
+{
+    uint8_t *p = (uint8_t *)text;
+    size_t len = strlen(text);
+
+    for (size_t i = 0, n; i < len; i += MAX_OF(n, (size_t)1)) {
+        n = utf8_length(p + i, len - i);
+        if (n == 0)
+            p[i] = '?';
+        else if (utf8_is_control(p + i, n))
+            memset(p + i, ' ', n);
+    }
 }

@@ -169,7 +169,12 @@ int catalog_get_wal(struct catalog *c, const char *repo, const char *cluster,
                     struct catalog_wal *out, struct err *err) MUST_CHECK;
 void catalog_wal_free(struct catalog_wal *l);
 
-/* ---- what happened ---- */
+/* ---- what happened ----
+ *
+ * Events and runs are forgotten when they are older than that, or more than so many; but not the
+ * last event of its kind, cluster, repository and job, nor the last run of a job or command.
+ */
+enum { CATALOG_HISTORY_DAYS = 366, CATALOG_HISTORY_ROWS = 100000 };
 
 struct catalog_event {
     int64_t time_us;   /* 0: now */
@@ -227,6 +232,10 @@ struct catalog_runs {
 /* unfinished: only those without an end. */
 int catalog_get_runs(struct catalog *c, const char *cluster, bool unfinished, size_t limit,
                      struct catalog_runs *out, struct err *err) MUST_CHECK;
+/* The last of a cluster, and whatever ran since, of each job or command the last that ended and the
+ * last that went well. */
+int catalog_get_last_runs(struct catalog *c, const char *cluster, size_t limit,
+                          struct catalog_runs *out, struct err *err) MUST_CHECK;
 void catalog_runs_free(struct catalog_runs *l);
 
 #endif

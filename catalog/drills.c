@@ -36,8 +36,10 @@ int catalog_put_drill(struct catalog *c, struct catalog_drill *d, struct err *er
     return 0;
 }
 
-static void read_drill(struct sql_columns *k, struct catalog_drill *d)
+static void read_drill(struct sql_columns *k, void *row)
 {
+    struct catalog_drill *d = row;
+
     d->id = col_int(k);
     d->run = col_int(k);
     d->cluster = col_text(k);
@@ -59,29 +61,22 @@ static void read_drill(struct sql_columns *k, struct catalog_drill *d)
 int catalog_get_drills(struct catalog *c, const char *cluster, const char *repo, size_t limit,
                        struct catalog_drills *out, struct err *err)
 {
-    static const char doing[] = "list drills";
-    AUTO(sql_done) sqlite3_stmt *s = NULL;
     const struct sql_value values[] = {SQL_TEXT(cluster), SQL_TEXT(repo),
                                        SQL_INT(limit > INT64_MAX ? INT64_MAX : (int64_t)limit)};
-    bool row;
+    const struct sql_select q = {
+        .doing = "list drills",
+        .sql = "SELECT id, run, cluster, repository, label, target, started_us, restored_us,"
+               " recovered_us, checked_us, finished_us, restored_bytes, replayed_bytes,"
+               " reached_us, outcome, report FROM drill"
+               " WHERE (?1 IS NULL OR cluster = ?1) AND (?2 IS NULL OR repository = ?2)"
+               " ORDER BY id DESC LIMIT ?3",
+        .values = values,
+        .n_values = LENGTH(values),
+        .row_size = sizeof *out->rows,
+        .read = read_drill,
+    };
 
-    *out = (struct catalog_drills){0};
-    TRY(sql_query(c, &s,
-                  "SELECT id, run, cluster, repository, label, target, started_us, restored_us,"
-                  " recovered_us, checked_us, finished_us, restored_bytes, replayed_bytes,"
-                  " reached_us, outcome, report FROM drill"
-                  " WHERE (?1 IS NULL OR cluster = ?1) AND (?2 IS NULL OR repository = ?2)"
-                  " ORDER BY started_us DESC, id DESC LIMIT ?3",
-                  values, LENGTH(values), doing, err));
-    for (;;) {
-        struct sql_columns k = {s, 0, &out->texts};
-
-        TRY(sql_step(c, s, &row, doing, err));
-        if (!row)
-            return 0;
-        out->rows = rows_grow(out->rows, out->n, sizeof *out->rows);
-        read_drill(&k, &out->rows[out->n++]);
-    }
+    return SQL_LIST(c, &q, out, err);
 }
 
 void catalog_drills_free(struct catalog_drills *l)

@@ -1,6 +1,9 @@
-/* history.c - what happened: events, and runs of commands with their progress. */
+/* history.c - what happened: events, and runs of commands with their progress; and that it is
+ * forgotten again when it is old. */
 #include <unistd.h>
 
+#include "base/clock.h"
+#include "base/log.h"
 #include "base/mem.h"
 #include "catalog/jobs.h"
 #include "catalog/sql.h"
@@ -9,6 +12,43 @@ static int64_t limit_of(size_t limit)
 {
     return limit > INT64_MAX ? INT64_MAX : (int64_t)limit;
 }
+
+/* ---- forgetting ---- */
+
+#define HISTORY_US (CATALOG_HISTORY_DAYS * INT64_C(86400000000))
+enum { FORGET_EVERY = 64 }; /* rows written between two looks for old ones */
+
+/* After the row with this number was written. Nothing depends on it: it is tried again. */
+static void forget_old(struct catalog *c, const char *sql, int64_t id)
+{
+    const struct sql_value values[] = {SQL_INT(clock_now_us() - HISTORY_US),
+                                       SQL_INT(id - CATALOG_HISTORY_ROWS)};
+    struct err err = {0};
+
+    if (id % FORGET_EVERY == 0 &&
+        sql_run(c, sql, values, LENGTH(values), "forget old history", &err) != 0)
+        log_debug("%s", err.msg);
+}
+
+/* The last of its class says whether something is wrong still; of what is to be told, or was told,
+ * the deliveries speak. */
+static const char old_events[] =
+    "DELETE FROM event WHERE (time_us < ?1 OR id <= ?2)"
+    " AND NOT EXISTS (SELECT 1 FROM delivery WHERE delivery.event = event.id)"
+    " AND id NOT IN (SELECT max(id) FROM event GROUP BY kind, cluster, repository, job)";
+
+/* How a job went last, and when it went well, is told however long ago it was and whatever ran
+ * since. */
+#define LAST_ENDS                                                                              \
+    "(SELECT max(id) FROM job_run WHERE finished_us <> 0 GROUP BY job, command, cluster UNION" \
+    " SELECT max(id) FROM job_run WHERE exit_status IN (0, 3) GROUP BY job, command, cluster)"
+
+/* A drill names its run. */
+static const char old_runs[] =
+    "DELETE FROM job_run WHERE (started_us < ?1 OR id <= ?2) AND id NOT IN " LAST_ENDS
+    " AND id NOT IN (SELECT run FROM drill WHERE run IS NOT NULL)";
+
+/* ---- events ---- */
 
 int catalog_put_event(struct catalog *c, const struct catalog_event *e, struct err *err)
 {
@@ -23,48 +63,50 @@ int catalog_put_event(struct catalog *c, const struct catalog_event *e, struct e
         SQL_TEXT(e->job),
     };
 
-    return sql_run(c,
-                   "INSERT INTO event (time_us, level, kind, cluster, repository, text, details,"
-                   " job) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-                   values, LENGTH(values), "record an event", err);
+    TRY(sql_run(c,
+                "INSERT INTO event (time_us, level, kind, cluster, repository, text, details, job)"
+                " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+                values, LENGTH(values), "record an event", err));
+    forget_old(c, old_events, sqlite3_last_insert_rowid(c->db));
+    return 0;
+}
+
+static void read_event(struct sql_columns *k, void *row)
+{
+    struct catalog_event *e = row;
+
+    e->time_us = col_int(k);
+    e->level = col_text(k);
+    e->kind = col_text(k);
+    e->cluster = col_text(k);
+    e->repo = col_text(k);
+    e->text = col_text(k);
+    e->json = col_text(k);
+    e->id = col_int(k);
+    e->job = col_text(k);
 }
 
 int catalog_get_events(struct catalog *c, const char *cluster, int64_t since_us, size_t limit,
                        struct catalog_events *out, struct err *err)
 {
-    static const char doing[] = "list events";
-    AUTO(sql_done) sqlite3_stmt *s = NULL;
     const struct sql_value values[] = {SQL_TEXT(cluster), SQL_INT(since_us),
                                        SQL_INT(limit_of(limit))};
-    bool row;
+    const struct sql_select q = {
+        .doing = "list events",
+        .sql = "SELECT time_us, level, kind, cluster, repository, text, details, id,"
+               " job FROM event"
+               " WHERE (?1 IS NULL OR cluster = ?1) AND time_us >= ?2"
+               " ORDER BY id DESC LIMIT ?3",
+        .values = values,
+        .n_values = LENGTH(values),
+        .row_size = sizeof *out->rows,
+        .read = read_event,
+    };
 
-    *out = (struct catalog_events){0};
-    TRY(sql_query(c, &s,
-                  "SELECT time_us, level, kind, cluster, repository, text, details, id,"
-                  " job FROM event"
-                  " WHERE (?1 IS NULL OR cluster = ?1) AND time_us >= ?2"
-                  " ORDER BY time_us DESC, id DESC LIMIT ?3",
-                  values, LENGTH(values), doing, err));
-    for (;;) {
-        struct sql_columns k = {s, 0, &out->texts};
-        struct catalog_event *e;
-
-        TRY(sql_step(c, s, &row, doing, err));
-        if (!row)
-            return 0;
-        out->rows = rows_grow(out->rows, out->n, sizeof *out->rows);
-        e = &out->rows[out->n++];
-        e->time_us = col_int(&k);
-        e->level = col_text(&k);
-        e->kind = col_text(&k);
-        e->cluster = col_text(&k);
-        e->repo = col_text(&k);
-        e->text = col_text(&k);
-        e->json = col_text(&k);
-        e->id = col_int(&k);
-        e->job = col_text(&k);
-    }
+    return SQL_LIST(c, &q, out, err);
 }
+
+/* ---- runs ---- */
 
 int catalog_run_begin(struct catalog *c, const struct catalog_run *r, int64_t *id, struct err *err)
 {
@@ -84,6 +126,7 @@ int catalog_run_begin(struct catalog *c, const struct catalog_run *r, int64_t *i
                 " started_us) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
                 values, LENGTH(values), "record the start of a run", err));
     *id = sqlite3_last_insert_rowid(c->db);
+    forget_old(c, old_runs, *id);
     return 0;
 }
 
@@ -126,8 +169,10 @@ int catalog_run_finish(struct catalog *c, const struct catalog_run *r, struct er
                    values, LENGTH(values), "record the end of a run", err);
 }
 
-static void read_run(struct sql_columns *k, struct catalog_run *r)
+static void read_run(struct sql_columns *k, void *row)
 {
+    struct catalog_run *r = row;
+
     r->id = col_int(k);
     r->job = col_text(k);
     r->command = col_text(k);
@@ -153,23 +198,19 @@ static void read_run(struct sql_columns *k, struct catalog_run *r)
 static int read_runs(struct catalog *c, const char *sql, const struct sql_value *values, size_t n,
                      struct catalog_runs *out, struct err *err)
 {
-    static const char doing[] = "list runs";
-    AUTO(sql_done) sqlite3_stmt *s = NULL;
-    bool row;
+    const struct sql_select q = {
+        .doing = "list runs",
+        .sql = sql,
+        .values = values,
+        .n_values = n,
+        .row_size = sizeof *out->rows,
+        .read = read_run,
+    };
 
-    *out = (struct catalog_runs){0};
-    TRY(sql_query(c, &s, sql, values, n, doing, err));
-    for (;;) {
-        struct sql_columns k = {s, 0, &out->texts};
-
-        TRY(sql_step(c, s, &row, doing, err));
-        if (!row)
-            return 0;
-        out->rows = rows_grow(out->rows, out->n, sizeof *out->rows);
-        read_run(&k, &out->rows[out->n++]);
-    }
+    return SQL_LIST(c, &q, out, err);
 }
 
+/* Newest first is as they were recorded: a clock may have been wrong. */
 #define SELECT_RUNS                                                                   \
     "SELECT id, job, command, cluster, repository, instance, host, pid, started_us,"  \
     " finished_us, exit_status, label, message, bytes_done, bytes_total, files_done," \
@@ -184,7 +225,19 @@ int catalog_get_runs(struct catalog *c, const char *cluster, bool unfinished, si
     return read_runs(c,
                      SELECT_RUNS
                      " WHERE (?1 IS NULL OR cluster = ?1) AND (NOT ?2 OR finished_us = 0)"
-                     " ORDER BY started_us DESC, id DESC LIMIT ?3",
+                     " ORDER BY id DESC LIMIT ?3",
+                     values, LENGTH(values), out, err);
+}
+
+int catalog_get_last_runs(struct catalog *c, const char *cluster, size_t limit,
+                          struct catalog_runs *out, struct err *err)
+{
+    const struct sql_value values[] = {SQL_TEXT(cluster), SQL_INT(limit_of(limit))};
+
+    return read_runs(c,
+                     SELECT_RUNS " WHERE cluster = ?1 AND (id IN (SELECT id FROM job_run"
+                                 " WHERE cluster = ?1 ORDER BY id DESC LIMIT ?2)"
+                                 " OR id IN " LAST_ENDS ") ORDER BY id DESC",
                      values, LENGTH(values), out, err);
 }
 
@@ -193,8 +246,8 @@ int catalog_get_job_runs(struct catalog *c, const char *job, size_t limit, struc
 {
     const struct sql_value values[] = {SQL_TEXT(job), SQL_INT(limit_of(limit))};
 
-    return read_runs(c, SELECT_RUNS " WHERE job = ?1 ORDER BY started_us DESC, id DESC LIMIT ?2",
-                     values, LENGTH(values), out, err);
+    return read_runs(c, SELECT_RUNS " WHERE job = ?1 ORDER BY id DESC LIMIT ?2", values,
+                     LENGTH(values), out, err);
 }
 
 void catalog_events_free(struct catalog_events *l)

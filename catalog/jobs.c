@@ -2,6 +2,7 @@
 #include "catalog/jobs.h"
 
 #include "base/mem.h"
+#include "catalog/kinds.h"
 #include "catalog/sql.h"
 
 int catalog_put_job(struct catalog *c, const struct catalog_job *j, struct err *err)
@@ -36,6 +37,22 @@ int catalog_job_ended(struct catalog *c, const char *name, int64_t end_us, int s
                    values, LENGTH(values), "record the end of a job", err);
 }
 
+int catalog_job_is_bad(struct catalog *c, const char *name, bool *bad, struct err *err)
+{
+    static const char doing[] = "look up a job's last event";
+    AUTO(sql_done) sqlite3_stmt *s = NULL;
+    const struct sql_value values[] = {SQL_TEXT(KIND_JOB), SQL_TEXT(name)};
+    bool row;
+
+    TRY(sql_query(c, &s,
+                  "SELECT level <> 'info' FROM event WHERE kind = ? AND job = ?"
+                  " ORDER BY id DESC LIMIT 1",
+                  values, LENGTH(values), doing, err));
+    TRY(sql_step(c, s, &row, doing, err));
+    *bad = row && sqlite3_column_int64(s, 0) != 0;
+    return 0;
+}
+
 int catalog_forget_job(struct catalog *c, const char *name, struct err *err)
 {
     const struct sql_value values[] = {SQL_TEXT(name)};
@@ -44,8 +61,10 @@ int catalog_forget_job(struct catalog *c, const char *name, struct err *err)
                    err);
 }
 
-static void read_job(struct sql_columns *k, struct catalog_job *j)
+static void read_job(struct sql_columns *k, void *row)
 {
+    struct catalog_job *j = row;
+
     j->name = col_text(k);
     j->cluster = col_text(k);
     j->command = col_text(k);
@@ -64,25 +83,16 @@ static void read_job(struct sql_columns *k, struct catalog_job *j)
 
 int catalog_get_jobs(struct catalog *c, struct catalog_jobs *out, struct err *err)
 {
-    static const char doing[] = "list jobs";
-    AUTO(sql_done) sqlite3_stmt *s = NULL;
-    bool row;
+    const struct sql_select q = {
+        .doing = "list jobs",
+        .sql = "SELECT name, cluster, command, cron, time_zone, role, last_due_us, open,"
+               " retry_us, failures, last_start_us, last_end_us, last_status, note FROM job"
+               " ORDER BY name",
+        .row_size = sizeof *out->rows,
+        .read = read_job,
+    };
 
-    *out = (struct catalog_jobs){0};
-    TRY(sql_query(c, &s,
-                  "SELECT name, cluster, command, cron, time_zone, role, last_due_us, open,"
-                  " retry_us, failures, last_start_us, last_end_us, last_status, note FROM job"
-                  " ORDER BY name",
-                  NULL, 0, doing, err));
-    for (;;) {
-        struct sql_columns k = {s, 0, &out->texts};
-
-        TRY(sql_step(c, s, &row, doing, err));
-        if (!row)
-            return 0;
-        out->rows = rows_grow(out->rows, out->n, sizeof *out->rows);
-        read_job(&k, &out->rows[out->n++]);
-    }
+    return SQL_LIST(c, &q, out, err);
 }
 
 void catalog_jobs_free(struct catalog_jobs *l)

@@ -29,6 +29,8 @@ int catalog_put_job(struct catalog *c, const struct catalog_job *row, struct err
 /* An unknown name is fine. */
 int catalog_job_ended(struct catalog *c, const char *name, int64_t end_us, int status,
                       const char *note, struct err *err) MUST_CHECK;
+/* The last event about this job said that something is wrong. */
+int catalog_job_is_bad(struct catalog *c, const char *name, bool *bad, struct err *err) MUST_CHECK;
 int catalog_forget_job(struct catalog *c, const char *name, struct err *err) MUST_CHECK;
 
 struct catalog_jobs {

@@ -24,8 +24,10 @@ static int know(struct catalog *c, const char *receiver, int64_t since_us, struc
                    values, LENGTH(values), "remember a receiver", err);
 }
 
-static void read_event(struct sql_columns *k, struct catalog_event *e)
+static void read_event(struct sql_columns *k, void *row)
 {
+    struct catalog_event *e = row;
+
     e->id = col_int(k);
     e->time_us = col_int(k);
     e->level = col_text(k);
@@ -41,27 +43,20 @@ static void read_event(struct sql_columns *k, struct catalog_event *e)
 int catalog_notify_new(struct catalog *c, const char *receiver, int64_t since_us, size_t limit,
                        struct catalog_events *out, struct err *err)
 {
-    static const char doing[] = "list new events";
-    AUTO(sql_done) sqlite3_stmt *s = NULL;
     const struct sql_value values[] = {SQL_TEXT(receiver), SQL_INT(limit_of(limit))};
-    bool row;
+    const struct sql_select q = {
+        .doing = "list new events",
+        .sql = "SELECT " EVENT_COLUMNS " FROM event e"
+               " WHERE e.id > (SELECT last_event FROM receiver WHERE name = ?1)"
+               " ORDER BY e.id LIMIT ?2",
+        .values = values,
+        .n_values = LENGTH(values),
+        .row_size = sizeof *out->rows,
+        .read = read_event,
+    };
 
-    *out = (struct catalog_events){0};
     TRY(know(c, receiver, since_us, err));
-    TRY(sql_query(c, &s,
-                  "SELECT " EVENT_COLUMNS " FROM event e"
-                  " WHERE e.id > (SELECT last_event FROM receiver WHERE name = ?1)"
-                  " ORDER BY e.id LIMIT ?2",
-                  values, LENGTH(values), doing, err));
-    for (;;) {
-        struct sql_columns k = {s, 0, &out->texts};
-
-        TRY(sql_step(c, s, &row, doing, err));
-        if (!row)
-            return 0;
-        out->rows = rows_grow(out->rows, out->n, sizeof *out->rows);
-        read_event(&k, &out->rows[out->n++]);
-    }
+    return SQL_LIST(c, &q, out, err);
 }
 
 int catalog_notify_seen(struct catalog *c, const char *receiver, int64_t event, struct err *err)
@@ -160,8 +155,10 @@ int catalog_put_delivery(struct catalog *c, const struct catalog_delivery *d, st
 
 /* ---- delivering ---- */
 
-static void read_delivery(struct sql_columns *k, struct catalog_delivery *d)
+static void read_delivery(struct sql_columns *k, void *row)
 {
+    struct catalog_delivery *d = row;
+
     d->id = col_int(k);
     d->event = col_int(k);
     d->receiver = col_text(k);
@@ -185,21 +182,16 @@ static void read_delivery(struct sql_columns *k, struct catalog_delivery *d)
 static int read_deliveries(struct catalog *c, const char *sql, const struct sql_value *values,
                            size_t n, struct catalog_deliveries *out, struct err *err)
 {
-    static const char doing[] = "list deliveries";
-    AUTO(sql_done) sqlite3_stmt *s = NULL;
-    bool row;
+    const struct sql_select q = {
+        .doing = "list deliveries",
+        .sql = sql,
+        .values = values,
+        .n_values = n,
+        .row_size = sizeof *out->rows,
+        .read = read_delivery,
+    };
 
-    *out = (struct catalog_deliveries){0};
-    TRY(sql_query(c, &s, sql, values, n, doing, err));
-    for (;;) {
-        struct sql_columns k = {s, 0, &out->texts};
-
-        TRY(sql_step(c, s, &row, doing, err));
-        if (!row)
-            return 0;
-        out->rows = rows_grow(out->rows, out->n, sizeof *out->rows);
-        read_delivery(&k, &out->rows[out->n++]);
-    }
+    return SQL_LIST(c, &q, out, err);
 }
 
 int catalog_notify_due(struct catalog *c, const char *receiver, int64_t now_us, size_t limit,
@@ -312,27 +304,29 @@ int catalog_notify_give_up(struct catalog *c, const char *receiver, int64_t befo
     return scope_commit(&scope, doing, err);
 }
 
+static void read_time(struct sql_columns *k, void *row)
+{
+    *(int64_t *)row = col_int(k);
+}
+
 int catalog_notify_times(struct catalog *c, const char *receiver, int64_t since_us, int64_t **times,
                          size_t *n, struct err *err)
 {
-    static const char doing[] = "look up what was sent";
-    AUTO(sql_done) sqlite3_stmt *s = NULL;
     const struct sql_value values[] = {SQL_TEXT(receiver), SQL_INT(since_us)};
-    bool row;
+    const struct sql_select q = {
+        .doing = "look up what was sent",
+        .sql = "SELECT finished_us FROM delivery WHERE receiver = ?1 AND state = 'sent'"
+               " AND carrier = id AND finished_us > ?2 ORDER BY finished_us",
+        .values = values,
+        .n_values = LENGTH(values),
+        .row_size = sizeof **times,
+        .read = read_time,
+    };
+    void *rows;
+    int rc = sql_rows(c, &q, &rows, n, NULL, err);
 
-    *times = NULL;
-    *n = 0;
-    TRY(sql_query(c, &s,
-                  "SELECT finished_us FROM delivery WHERE receiver = ?1 AND state = 'sent'"
-                  " AND carrier = id AND finished_us > ?2 ORDER BY finished_us",
-                  values, LENGTH(values), doing, err));
-    for (;;) {
-        TRY(sql_step(c, s, &row, doing, err));
-        if (!row)
-            return 0;
-        *times = rows_grow(*times, *n, sizeof **times);
-        (*times)[(*n)++] = sqlite3_column_int64(s, 0);
-    }
+    *times = rows;
+    return rc;
 }
 
 /* ---- telling and forgetting ---- */

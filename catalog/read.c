@@ -3,75 +3,69 @@
  *
  * The columns of each query stand in the order in which the row's function takes them.
  */
-#include <stdlib.h>
-
 #include "base/mem.h"
 #include "catalog/sql.h"
 
+static void read_cluster(struct sql_columns *k, void *row)
+{
+    struct catalog_cluster *r = row;
+
+    r->name = col_text(k);
+    r->system_id = col_u64(k);
+    r->pg_version = (unsigned)col_int(k);
+    r->data = col_text(k);
+    r->instance = col_text(k);
+    r->host = col_text(k);
+    r->seen_us = col_int(k);
+}
+
 int catalog_get_clusters(struct catalog *c, struct catalog_clusters *out, struct err *err)
 {
-    static const char doing[] = "list clusters";
-    AUTO(sql_done) sqlite3_stmt *s = NULL;
-    bool row;
+    const struct sql_select q = {
+        .doing = "list clusters",
+        .sql = "SELECT name, system_id, pg_version, data_directory, instance, host, seen_us"
+               " FROM cluster ORDER BY name",
+        .row_size = sizeof *out->rows,
+        .read = read_cluster,
+    };
 
-    *out = (struct catalog_clusters){0};
-    TRY(sql_query(c, &s,
-                  "SELECT name, system_id, pg_version, data_directory, instance, host, seen_us"
-                  " FROM cluster ORDER BY name",
-                  NULL, 0, doing, err));
-    for (;;) {
-        struct sql_columns k = {s, 0, &out->texts};
-        struct catalog_cluster *r;
+    return SQL_LIST(c, &q, out, err);
+}
 
-        TRY(sql_step(c, s, &row, doing, err));
-        if (!row)
-            return 0;
-        out->rows = rows_grow(out->rows, out->n, sizeof *out->rows);
-        r = &out->rows[out->n++];
-        r->name = col_text(&k);
-        r->system_id = col_u64(&k);
-        r->pg_version = (unsigned)col_int(&k);
-        r->data = col_text(&k);
-        r->instance = col_text(&k);
-        r->host = col_text(&k);
-        r->seen_us = col_int(&k);
-    }
+static void read_repository(struct sql_columns *k, void *row)
+{
+    struct catalog_repository *r = row;
+
+    r->name = col_text(k);
+    r->cluster = col_text(k);
+    r->type = col_text(k);
+    r->location = col_text(k);
+    r->repo_id = col_text(k);
+    r->cipher = col_text(k);
+    r->seen_us = col_int(k);
 }
 
 int catalog_get_repositories(struct catalog *c, const char *cluster,
                              struct catalog_repositories *out, struct err *err)
 {
-    static const char doing[] = "list repositories";
-    AUTO(sql_done) sqlite3_stmt *s = NULL;
     const struct sql_value values[] = {SQL_TEXT(cluster)};
-    bool row;
+    const struct sql_select q = {
+        .doing = "list repositories",
+        .sql = "SELECT name, cluster, type, location, repository_id, cipher, seen_us"
+               " FROM repository WHERE ?1 IS NULL OR cluster = ?1 ORDER BY cluster, name",
+        .values = values,
+        .n_values = 1,
+        .row_size = sizeof *out->rows,
+        .read = read_repository,
+    };
 
-    *out = (struct catalog_repositories){0};
-    TRY(sql_query(c, &s,
-                  "SELECT name, cluster, type, location, repository_id, cipher, seen_us"
-                  " FROM repository WHERE ?1 IS NULL OR cluster = ?1 ORDER BY cluster, name",
-                  values, 1, doing, err));
-    for (;;) {
-        struct sql_columns k = {s, 0, &out->texts};
-        struct catalog_repository *r;
-
-        TRY(sql_step(c, s, &row, doing, err));
-        if (!row)
-            return 0;
-        out->rows = rows_grow(out->rows, out->n, sizeof *out->rows);
-        r = &out->rows[out->n++];
-        r->name = col_text(&k);
-        r->cluster = col_text(&k);
-        r->type = col_text(&k);
-        r->location = col_text(&k);
-        r->repo_id = col_text(&k);
-        r->cipher = col_text(&k);
-        r->seen_us = col_int(&k);
-    }
+    return SQL_LIST(c, &q, out, err);
 }
 
-static void read_backup(struct sql_columns *k, struct catalog_backup *r)
+static void read_backup(struct sql_columns *k, void *row)
 {
+    struct catalog_backup *r = row;
+
     r->repo = col_text(k);
     r->cluster = col_text(k);
     r->label = col_text(k);
@@ -104,99 +98,98 @@ static void read_backup(struct sql_columns *k, struct catalog_backup *r)
 int catalog_get_backups(struct catalog *c, const char *repo, const char *cluster, bool gone,
                         struct catalog_backups *out, struct err *err)
 {
-    static const char doing[] = "list backups";
-    AUTO(sql_done) sqlite3_stmt *s = NULL;
     const struct sql_value values[] = {SQL_TEXT(cluster), SQL_TEXT(repo), SQL_INT(gone)};
-    bool row;
+    const struct sql_select q = {
+        .doing = "list backups",
+        .sql = "SELECT repository, cluster, label, type, base_label, state, pg_version,"
+               " system_id, timeline, start_lsn, stop_lsn, start_us, stop_us, raw_bytes,"
+               " stored_bytes, duration_us, files, checksum_failures, instance, host,"
+               " tool_version, hold, manifest_bytes, manifest_id, verified_us, verify_problems,"
+               " gone_us FROM backup WHERE (?1 IS NULL OR cluster = ?1)"
+               " AND (?2 IS NULL OR repository = ?2) AND (?3 OR state <> 'gone')"
+               " ORDER BY cluster, repository, start_us, label",
+        .values = values,
+        .n_values = LENGTH(values),
+        .row_size = sizeof *out->rows,
+        .read = read_backup,
+    };
 
-    *out = (struct catalog_backups){0};
-    TRY(sql_query(c, &s,
-                  "SELECT repository, cluster, label, type, base_label, state, pg_version,"
-                  " system_id, timeline, start_lsn, stop_lsn, start_us, stop_us, raw_bytes,"
-                  " stored_bytes, duration_us, files, checksum_failures, instance, host,"
-                  " tool_version, hold, manifest_bytes, manifest_id, verified_us, verify_problems,"
-                  " gone_us FROM backup WHERE (?1 IS NULL OR cluster = ?1)"
-                  " AND (?2 IS NULL OR repository = ?2) AND (?3 OR state <> 'gone')"
-                  " ORDER BY cluster, repository, start_us, label",
-                  values, LENGTH(values), doing, err));
-    for (;;) {
-        struct sql_columns k = {s, 0, &out->texts};
+    return SQL_LIST(c, &q, out, err);
+}
 
-        TRY(sql_step(c, s, &row, doing, err));
-        if (!row)
-            return 0;
-        out->rows = rows_grow(out->rows, out->n, sizeof *out->rows);
-        read_backup(&k, &out->rows[out->n++]);
-    }
+static void read_range(struct sql_columns *k, void *row)
+{
+    struct catalog_wal_range *r = row;
+
+    r->repo = col_text(k);
+    r->cluster = col_text(k);
+    r->system_id = col_u64(k);
+    r->pg_major = (unsigned)col_int(k);
+    r->timeline = (uint32_t)col_int(k);
+    r->start_lsn = col_u64(k);
+    r->end_lsn = col_u64(k);
+    r->segments = col_u64(k);
+    r->stored_bytes = col_u64(k);
+    r->first_commit_us = col_int(k);
+    r->last_commit_us = col_int(k);
+    r->incomplete = col_u64(k);
 }
 
 static int get_ranges(struct catalog *c, const struct sql_value values[2], struct catalog_wal *out,
                       const char *doing, struct err *err)
 {
-    AUTO(sql_done) sqlite3_stmt *s = NULL;
-    bool row;
+    const struct sql_select q = {
+        .doing = doing,
+        .sql = "SELECT repository, cluster, system_id, pg_major, timeline, start_lsn, end_lsn,"
+               " segments, stored_bytes, first_commit_us, last_commit_us, incomplete_segments"
+               " FROM wal_range WHERE (?1 IS NULL OR cluster = ?1)"
+               " AND (?2 IS NULL OR repository = ?2)"
+               " ORDER BY cluster, repository, system_id, timeline, start_lsn",
+        .values = values,
+        .n_values = 2,
+        .row_size = sizeof *out->ranges,
+        .read = read_range,
+    };
+    void *found;
+    int rc = sql_rows(c, &q, &found, &out->n_ranges, &out->texts, err);
 
-    TRY(sql_query(c, &s,
-                  "SELECT repository, cluster, system_id, pg_major, timeline, start_lsn, end_lsn,"
-                  " segments, stored_bytes, first_commit_us, last_commit_us, incomplete_segments"
-                  " FROM wal_range WHERE (?1 IS NULL OR cluster = ?1)"
-                  " AND (?2 IS NULL OR repository = ?2)"
-                  " ORDER BY cluster, repository, system_id, timeline, start_lsn",
-                  values, 2, doing, err));
-    for (;;) {
-        struct sql_columns k = {s, 0, &out->texts};
-        struct catalog_wal_range *r;
+    out->ranges = found;
+    return rc;
+}
 
-        TRY(sql_step(c, s, &row, doing, err));
-        if (!row)
-            return 0;
-        out->ranges = rows_grow(out->ranges, out->n_ranges, sizeof *out->ranges);
-        r = &out->ranges[out->n_ranges++];
-        r->repo = col_text(&k);
-        r->cluster = col_text(&k);
-        r->system_id = col_u64(&k);
-        r->pg_major = (unsigned)col_int(&k);
-        r->timeline = (uint32_t)col_int(&k);
-        r->start_lsn = col_u64(&k);
-        r->end_lsn = col_u64(&k);
-        r->segments = col_u64(&k);
-        r->stored_bytes = col_u64(&k);
-        r->first_commit_us = col_int(&k);
-        r->last_commit_us = col_int(&k);
-        r->incomplete = col_u64(&k);
-    }
+static void read_gap(struct sql_columns *k, void *row)
+{
+    struct catalog_gap *g = row;
+
+    g->repo = col_text(k);
+    g->cluster = col_text(k);
+    g->system_id = col_u64(k);
+    g->timeline = (uint32_t)col_int(k);
+    g->start_lsn = col_u64(k);
+    g->end_lsn = col_u64(k);
+    g->segments = col_u64(k);
+    g->noticed_us = col_int(k);
 }
 
 static int get_gaps(struct catalog *c, const struct sql_value values[2], struct catalog_wal *out,
                     const char *doing, struct err *err)
 {
-    AUTO(sql_done) sqlite3_stmt *s = NULL;
-    bool row;
+    const struct sql_select q = {
+        .doing = doing,
+        .sql = "SELECT repository, cluster, system_id, timeline, start_lsn, end_lsn, segments,"
+               " noticed_us FROM gap WHERE (?1 IS NULL OR cluster = ?1)"
+               " AND (?2 IS NULL OR repository = ?2)"
+               " ORDER BY cluster, repository, system_id, timeline, start_lsn",
+        .values = values,
+        .n_values = 2,
+        .row_size = sizeof *out->gaps,
+        .read = read_gap,
+    };
+    void *found;
+    int rc = sql_rows(c, &q, &found, &out->n_gaps, &out->texts, err);
 
-    TRY(sql_query(c, &s,
-                  "SELECT repository, cluster, system_id, timeline, start_lsn, end_lsn, segments,"
-                  " noticed_us FROM gap WHERE (?1 IS NULL OR cluster = ?1)"
-                  " AND (?2 IS NULL OR repository = ?2)"
-                  " ORDER BY cluster, repository, system_id, timeline, start_lsn",
-                  values, 2, doing, err));
-    for (;;) {
-        struct sql_columns k = {s, 0, &out->texts};
-        struct catalog_gap *g;
-
-        TRY(sql_step(c, s, &row, doing, err));
-        if (!row)
-            return 0;
-        out->gaps = rows_grow(out->gaps, out->n_gaps, sizeof *out->gaps);
-        g = &out->gaps[out->n_gaps++];
-        g->repo = col_text(&k);
-        g->cluster = col_text(&k);
-        g->system_id = col_u64(&k);
-        g->timeline = (uint32_t)col_int(&k);
-        g->start_lsn = col_u64(&k);
-        g->end_lsn = col_u64(&k);
-        g->segments = col_u64(&k);
-        g->noticed_us = col_int(&k);
-    }
+    out->gaps = found;
+    return rc;
 }
 
 int catalog_get_wal(struct catalog *c, const char *repo, const char *cluster,

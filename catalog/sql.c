@@ -109,6 +109,34 @@ int sql_number(struct catalog *c, const char *sql, int64_t *out, const char *doi
     return 0;
 }
 
+/* One more element behind an array of n. */
+static void *rows_grow(void *rows, size_t n, size_t size)
+{
+    if ((n & (n - 1)) == 0) /* room is the next power of two */
+        return xrealloc(rows, (n == 0 ? 1 : 2 * n) * size);
+    return rows;
+}
+
+int sql_rows(struct catalog *c, const struct sql_select *q, void **rows, size_t *n,
+             struct catalog_texts **texts, struct err *err)
+{
+    AUTO(sql_done) sqlite3_stmt *s = NULL;
+    bool row;
+
+    *rows = NULL;
+    *n = 0;
+    TRY(sql_query(c, &s, q->sql, q->values, q->n_values, q->doing, err));
+    for (;;) {
+        struct sql_columns k = {s, 0, texts};
+
+        TRY(sql_step(c, s, &row, q->doing, err));
+        if (!row)
+            return 0;
+        *rows = rows_grow(*rows, *n, q->row_size);
+        q->read(&k, (char *)*rows + (*n)++ * q->row_size);
+    }
+}
+
 const char *col_text(struct sql_columns *k)
 {
     const unsigned char *text = sqlite3_column_text(k->row, k->next);
@@ -185,11 +213,4 @@ void scope_abandon(struct sql_scope *s)
 int64_t time_or_now(int64_t us)
 {
     return us != 0 ? us : clock_now_us();
-}
-
-void *rows_grow(void *rows, size_t n, size_t size)
-{
-    if ((n & (n - 1)) == 0) /* room is the next power of two */
-        return xrealloc(rows, (n == 0 ? 1 : 2 * n) * size);
-    return rows;
 }

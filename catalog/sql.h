@@ -45,10 +45,6 @@ int sql_step(struct catalog *c, sqlite3_stmt *s, bool *row, const char *doing,
              struct err *err) MUST_CHECK;
 void sql_done(sqlite3_stmt **s);
 
-/* The one number that a query gives. */
-int sql_number(struct catalog *c, const char *sql, int64_t *out, const char *doing,
-               struct err *err) MUST_CHECK;
-
 /* The columns of a row, from left to right. */
 struct sql_columns {
     sqlite3_stmt *row;
@@ -58,6 +54,32 @@ struct sql_columns {
 const char *col_text(struct sql_columns *k);
 int64_t col_int(struct sql_columns *k);
 uint64_t col_u64(struct sql_columns *k);
+
+/* A query of which all rows are wanted, each read into one element of an array. */
+struct sql_select {
+    const char *doing, *sql;
+    const struct sql_value *values;
+    size_t n_values;
+    size_t row_size;
+    void (*read)(struct sql_columns *k, void *row);
+};
+/* Sets *rows and *n, also on failure: to what was read until then. */
+int sql_rows(struct catalog *c, const struct sql_select *q, void **rows, size_t *n,
+             struct catalog_texts **texts, struct err *err) MUST_CHECK;
+/* The same for a list of catalog.h: a struct with rows, n and texts. */
+#define SQL_LIST(c, q, list, err)                                            \
+    ({                                                                       \
+        void *rows_ = NULL;                                                  \
+        int rc_;                                                             \
+        *(list) = (__typeof__(*(list))){0};                                  \
+        rc_ = sql_rows((c), (q), &rows_, &(list)->n, &(list)->texts, (err)); \
+        (list)->rows = rows_;                                                \
+        rc_;                                                                 \
+    })
+
+/* The one number that a query gives. */
+int sql_number(struct catalog *c, const char *sql, int64_t *out, const char *doing,
+               struct err *err) MUST_CHECK;
 
 void texts_free(struct catalog_texts **t);
 
@@ -76,8 +98,5 @@ void scope_abandon(struct sql_scope *s); /* for AUTO */
 
 /* The time given, or now for 0. */
 int64_t time_or_now(int64_t us);
-
-/* One more element behind an array of n. */
-void *rows_grow(void *rows, size_t n, size_t size);
 
 #endif

@@ -10,7 +10,7 @@
 
 #include <sqlite3.h>
 
-#include "base/err.h"
+#include "base/library.h"
 
 #define SQLITE_FUNCTIONS(X)          \
     X(sqlite3_bind_int64)            \
@@ -34,9 +34,7 @@
     X(sqlite3_step)
 
 struct sqlite_library {
-#define SQLITE_MEMBER(name) __typeof__(name) *name;
-    SQLITE_FUNCTIONS(SQLITE_MEMBER)
-#undef SQLITE_MEMBER
+    SQLITE_FUNCTIONS(LIBRARY_MEMBER)
 };
 extern struct sqlite_library sqlite_library; /* written once, by sqlite_load() */
 

@@ -9,7 +9,9 @@
 #include "base/fs.h"
 #include "base/mem.h"
 #include "cli/check.h"
+#include "cli/job_words.h"
 #include "postgres/control.h"
+#include "scheduler/jobs.h"
 
 enum { STATE_NEEDS = 64 << 20 }; /* bytes: catalog, and paths of a large backup that spill */
 
@@ -32,6 +34,26 @@ static void configuration(struct check *k)
     for (size_t i = 0; i < c->n_notes; i++)
         check_say(k, c->notes[i].warning ? CHECK_WARNING : CHECK_OK, "configuration", NULL, NULL,
                   "%s", c->notes[i].text);
+}
+
+/* With one job that is wrong, those of all clusters wait: no scheduler takes such a file. */
+static void wrong_job(struct check *k, const struct err *err)
+{
+    check_say(k, CHECK_FAILED, "configuration", NULL,
+              "mend it: the scheduler takes no file with such a job", "%s", err->msg);
+}
+
+static void jobs(struct check *k)
+{
+    const struct config *c = k->app->config;
+    AUTO(job_set_free) struct job_set set = {0};
+    struct err err = {0};
+
+    for (size_t i = 0; i < c->n_jobs; i++)
+        if (job_words_check_one(c, &c->jobs[i], &err) != 0)
+            wrong_job(k, &err);
+    if (job_set_open(&set, c, &err) != 0)
+        wrong_job(k, &err);
 }
 
 /* The name of a user, or his number. */
@@ -130,6 +152,7 @@ static void catalog(struct check *k)
 void check_host(struct check *k)
 {
     configuration(k);
+    jobs(k);
     data_directory(k);
     state_directory(k);
     catalog(k);

@@ -6,6 +6,7 @@
 
 #include "base/clock.h"
 #include "base/mem.h"
+#include "base/utf8.h"
 #include "cli/check.h"
 #include "postgres/conn.h"
 #include "scheduler/findings.h"
@@ -63,9 +64,7 @@ void check_say(struct check *k, enum check_state state, const char *subject, con
     if (vasprintf(&found, fmt, args) < 0)
         found = xstrdup(fmt);
     va_end(args);
-    for (char *c = found; *c != '\0'; c++) /* one line, whatever a server or a file says */
-        if ((unsigned char)*c < ' ' || *c == 0x7f)
-            *c = ' ';
+    utf8_clean(found); /* one line, whatever a server or a file says */
     k->counts[state]++;
     check_note(k, state, subject, repo, found);
     if (k->json)

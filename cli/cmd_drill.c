@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/crypt.h"
 #include "base/fs.h"
 #include "base/log.h"
@@ -212,6 +213,11 @@ static int drill(struct app *app, struct wanted *w, struct err *err)
     row.run = run.row.id;
     record(run.catalog, &row);
     rc = drill_run(&w->q, &made, err);
+    if (rc != 0) { /* a wrong command line or configuration: nothing was rehearsed */
+        row.outcome = "stopped";
+        row.finished_us = clock_now_us();
+        record(run.catalog, &row);
+    }
     if (rc == 0)
         rc = show(app, w, &made, run.catalog, &row, &failure, err);
     if (rc == 0 && failure.code != ERR_NONE)

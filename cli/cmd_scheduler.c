@@ -5,6 +5,7 @@
 
 #include "base/log.h"
 #include "base/mem.h"
+#include "cli/job_words.h"
 #include "cli/show_jobs.h"
 #include "scheduler/runner.h"
 #include "scheduler/scheduler.h"
@@ -39,51 +40,6 @@ static int on_option(void *ctx, int code, const char *value, struct err *err)
     }
 }
 
-/* ---- jobs as command lines ---- */
-
-static int any_option(void *ctx, int code, const char *value, struct err *err)
-{
-    (void)ctx;
-    (void)code;
-    (void)value;
-    (void)err;
-    return 0;
-}
-
-/* An option that the command does not have is found now, not in the night. What a value may be, the
- * command alone knows. */
-static int check_job(const struct job_config *job, struct err *err)
-{
-    static const struct command *const commands[] = {
-        &command_backup, &command_check, &command_drill, &command_expire, &command_verify};
-    AUTO(mem_free) char **argv = xcalloc(job->n_words + 2, sizeof *argv);
-    struct arguments args;
-    size_t n = 0;
-
-    argv[n++] = job->words[0];
-    argv[n++] = job->cluster;
-    for (size_t i = 1; i < job->n_words; i++)
-        argv[n++] = job->words[i];
-    for (size_t i = 0; i < LENGTH(commands); i++)
-        if (strcmp(commands[i]->name, job->words[0]) == 0)
-            return arguments_read(commands[i], (int)n, argv, &args, any_option, NULL, err);
-    return 0;
-}
-
-static int check_jobs(const struct config *c, struct err *err)
-{
-    for (size_t i = 0; i < c->n_jobs; i++) {
-        const struct job_config *job = &c->jobs[i];
-
-        if (check_job(job, err) == 0)
-            continue;
-        err->code = ERR_CONFIG;
-        return err_context(err, "\"%s\" line %u, column %u: job \"%s\": \"run\"", c->path,
-                           job->place.line, job->place.column, job->name);
-    }
-    return 0;
-}
-
 /* ---- run ---- */
 
 static int run_daemon(struct app *app, const struct wanted *w, struct err *err)
@@ -92,7 +48,7 @@ static int run_daemon(struct app *app, const struct wanted *w, struct err *err)
                                     .config_path = app->config_absolute,
                                     .once = w->once,
                                     .quiet = app->quiet,
-                                    .check = check_jobs};
+                                    .check = job_words_check};
     bool failed = false;
 
     TRY(scheduler_run(&terms, &app->config, &failed, err));
@@ -177,7 +133,7 @@ static int run(struct app *app, int argc, char **argv, struct err *err)
     }
     if (args.n != 1)
         return err_set(err, ERR_USAGE, "\"scheduler %.20s\" takes no further word", args.words[0]);
-    TRY(check_jobs(app->config, err));
+    TRY(job_words_check(app->config, err));
     if (strcmp(args.words[0], "run") == 0)
         return run_daemon(app, &wanted, err);
     if (strcmp(args.words[0], "list") == 0)

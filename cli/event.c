@@ -177,7 +177,13 @@ static void text_of(const struct app *app, int rc, int status, const struct err 
         buf_addf(out, "%s%s", out->len != 0 ? "; before that: " : "", told->p);
 }
 
-/* Who typed a wrong command sees that by himself. */
+static bool is_event(const struct app *app, int rc, const struct err *err)
+{
+    if (app->command->event == NULL)
+        return false;
+    return rc != 0 ? err->code != ERR_USAGE : !app->event.none;
+}
+
 void event_end(struct app *app, int rc, int status, const struct err *err)
 {
     AUTO(buf_free) struct buf text = BUF_INIT;
@@ -185,7 +191,7 @@ void event_end(struct app *app, int rc, int status, const struct err *err)
 
     if (app->command == NULL || app->config == NULL || e->cluster == NULL)
         return;
-    if (app->command->event != NULL && ((rc != 0 && err->code != ERR_USAGE) || !e->none)) {
+    if (is_event(app, rc, err)) {
         text_of(app, rc, status, err, &text);
         record(app, level_of(app, rc, status, err), e->text.len == 0, app->command->event, e->repo,
                buf_text(&text));

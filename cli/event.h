@@ -3,9 +3,10 @@
  * receivers of notifications are told.
  *
  * A command whose table names a kind leaves one event at its end, whatever the end was; what it
- * said through event_tell() is its text. A catalog that cannot be used is logged and stops nothing;
- * so is a receiver that cannot be reached: the process waits EVENT_WAIT_S seconds for deliveries at
- * most. archive-push and archive-get leave none and tell nobody.
+ * said through event_tell() is its text. Only a wrong command line leaves none: nothing happened,
+ * and who typed it sees it. A catalog that cannot be used is logged and stops nothing; so is a
+ * receiver that cannot be reached: the process waits EVENT_WAIT_S seconds for deliveries at most.
+ * archive-push and archive-get leave none and tell nobody.
  */
 #ifndef PGBR_CLI_EVENT_H
 #define PGBR_CLI_EVENT_H

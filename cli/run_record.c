@@ -134,7 +134,9 @@ void run_record_end(struct run_record *r, const struct app *app, int rc, const c
     if (r->catalog == NULL)
         return;
     take_progress(r);
-    r->row.exit_status = rc == 0 ? app->status : EXIT_FAILED;
+    r->row.exit_status = rc == 0                                             ? app->status
+                         : err->code == ERR_USAGE || err->code == ERR_CONFIG ? EXIT_WRONG_USE
+                                                                             : EXIT_FAILED;
     r->row.label = label;
     r->row.message = rc == 0 ? NULL : err->msg;
     if (catalog_run_finish(r->catalog, &r->row, &why) != 0)

@@ -11,7 +11,7 @@
 
 #include <postgresql/libpq-fe.h>
 
-#include "base/err.h"
+#include "base/library.h"
 
 #define LIBPQ_FUNCTIONS(X)  \
     X(PQconninfoParse)      \
@@ -54,9 +54,7 @@
     X(PQfreeCancel)
 
 struct libpq {
-#define LIBPQ_MEMBER(name) __typeof__(name) *name;
-    LIBPQ_FUNCTIONS(LIBPQ_MEMBER)
-#undef LIBPQ_MEMBER
+    LIBPQ_FUNCTIONS(LIBRARY_MEMBER)
 };
 
 /* The table, the same for every caller and thread; never freed. ERR_UNSUPPORTED with what to

@@ -348,6 +348,20 @@ int lease_release(struct lease **out, struct err *err)
     return 0;
 }
 
+int lease_withdraw(struct lease **out, struct err *err)
+{
+    AUTO(lease_drop) struct lease *l = TAKE(*out);
+    const char *key;
+
+    if (l == NULL)
+        return 0;
+    end_thread(l);
+    key = l->key;
+    if (store_delete(repo_store(l->repo), &key, 1, err) != 0)
+        return err_context(err, "take back the lease of set \"%s\"", l->set);
+    return 0;
+}
+
 void lease_drop(struct lease **out)
 {
     struct lease *l = TAKE(*out);

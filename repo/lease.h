@@ -33,6 +33,9 @@ int lease_update(struct lease *l, const struct lease_terms *terms, struct err *e
 int lease_check(struct lease *l, struct err *err) MUST_CHECK;
 /* Stops renewing and writes state=released. */
 int lease_release(struct lease **l, struct err *err) MUST_CHECK;
+/* Stops renewing and takes the object away, as if there had been none. Where that fails it stays as
+ * after a crash, until it is older than the TTL. */
+int lease_withdraw(struct lease **l, struct err *err) MUST_CHECK;
 /* Writes an active lease once, whether there was one or not: for who comes back now and then. */
 int lease_touch(struct repo *r, const char *set, const struct lease_terms *terms,
                 struct err *err) MUST_CHECK;

@@ -72,6 +72,19 @@ int child_start(const struct child_terms *t, pid_t *pid, struct err *err)
     return err_sys(err, "cannot start \"%s\"", t->argv[0]);
 }
 
+void child_ask(pid_t pid, enum child_reach reach)
+{
+    pid_t to = reach == CHILD_GROUP ? -pid : pid;
+
+    kill(to, SIGTERM);
+    kill(to, SIGCONT); /* stopped, it would not take note */
+}
+
+void child_kill(pid_t pid)
+{
+    kill(-pid, SIGKILL);
+}
+
 void child_block_signals(sigset_t *set)
 {
     sigemptyset(set);

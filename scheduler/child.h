@@ -21,6 +21,13 @@ struct child_terms {
 };
 int child_start(const struct child_terms *t, pid_t *pid, struct err *err) MUST_CHECK;
 
+/* Asks a child, or (CHILD_GROUP) all that it started and that has not left its process group, to
+ * end; also what was stopped. */
+enum child_reach { CHILD_ALONE, CHILD_GROUP };
+void child_ask(pid_t pid, enum child_reach reach);
+/* Ends the child and its group; what is left of the group when the child has ended already. */
+void child_kill(pid_t pid);
+
 /* The signals that a parent here waits for: blocked, so that nothing is lost before it looks. */
 void child_block_signals(sigset_t *set);
 

@@ -6,37 +6,46 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/hash.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/utf8.h"
 #include "config/open.h"
 #include "repo/names.h"
 
-enum { US = 1000000, ATTEMPTS_MAX = 100, KIND_SHIFT = 16 };
+enum { US = 1000000, ATTEMPTS_MAX = 1000, KIND_SHIFT = 16 };
+#define CLOCKS_APART_US INT64_C(600000000) /* of hosts, and of the store, that are right */
 
-/* The value of an option, "--type full" or "--type=full"; NULL: not given. */
+/* The value of an option as getopt_long() takes it: "--type full", "--type=full", and shortened,
+ * "--ty full", which it refuses where that may be another option as well. The last one counts.
+ * NULL: not given. */
 static const char *option_of(char **words, size_t n, const char *name)
 {
-    size_t len = strlen(name);
+    const char *value = NULL;
 
     for (size_t i = 1; i < n; i++) {
-        if (strncmp(words[i], name, len) != 0)
+        size_t len = strcspn(words[i], "=");
+
+        if (len <= 2 || strncmp(words[i], name, len) != 0)
             continue;
         if (words[i][len] == '=')
-            return words[i] + len + 1;
-        if (words[i][len] == '\0' && i + 1 < n)
-            return words[i + 1];
+            value = words[i] + len + 1;
+        else if (i + 1 < n)
+            value = words[++i];
     }
-    return NULL;
+    return value;
 }
 
-bool elsewhere_serves(enum set_kind kind, char **words, size_t n)
+bool elsewhere_serves(const char *label, char **words, size_t n, int64_t due_us, int64_t now_us)
 {
     const char *type = option_of(words, n, "--type");
+    int64_t began_us = label_time_us(label); /* in whole seconds */
 
-    if (strcmp(words[0], "backup") != 0)
+    if (strcmp(words[0], "backup") != 0 || began_us < due_us / US * US ||
+        began_us > now_us + CLOCKS_APART_US)
         return false;
-    switch (kind) {
+    switch (label_kind(label)) {
     case SET_FULL:
         return true;
     case SET_DIFF:
@@ -115,6 +124,7 @@ static int found(struct elsewhere *e, enum elsewhere_state state, const char *fm
     va_start(args, fmt);
     vsnprintf(e->note, sizeof e->note, fmt, args);
     va_end(args);
+    utf8_clean(e->note); /* the names of hosts are what a repository says */
     e->state = state;
     return 0;
 }
@@ -125,7 +135,7 @@ static int found(struct elsewhere *e, enum elsewhere_state state, const char *fm
  */
 struct backup_search {
     const struct run_order *o;
-    int64_t since_us; /* on the host's clock */
+    int64_t due_us, now_us; /* on the host's clock */
     char label[LABEL_SIZE + 1];
 };
 static int look_at_backup(void *ctx, const struct store_entry *entry, struct err *err)
@@ -138,8 +148,8 @@ static int look_at_backup(void *ctx, const struct store_entry *entry, struct err
     if (end == NULL || strcmp(end, "/manifest") != 0 || end - entry->key < LABEL_SIZE)
         return 0;
     snprintf(label, sizeof label, "%s", end - LABEL_SIZE);
-    if (label_valid(label) && label_time_us(label) >= b->since_us &&
-        elsewhere_serves(label_kind(label), b->o->job->words, b->o->job->n_words))
+    if (label_valid(label) &&
+        elsewhere_serves(label, b->o->job->words, b->o->job->n_words, b->due_us, b->now_us))
         memcpy(b->label, label, sizeof label);
     return 0;
 }
@@ -147,7 +157,8 @@ static int look_at_backup(void *ctx, const struct store_entry *entry, struct err
 static int look_for_backup(struct elsewhere *e, const struct run_order *o, struct err *err)
 {
     AUTO(mem_free) char *prefix = xasprintf("%s/backup/", o->cluster->name);
-    struct backup_search b = {.o = o, .since_us = sched_to_real_us(o->clock, o->due_us) / US * US};
+    struct backup_search b = {
+        .o = o, .due_us = sched_to_real_us(o->clock, o->due_us), .now_us = clock_now_us()};
 
     if (strcmp(o->job->words[0], "backup") != 0)
         return 0;
@@ -166,12 +177,20 @@ static const struct lease_seen *lease_named(const struct lease_seen *leases, siz
     return NULL;
 }
 
+/* Written last before the time that it is for: by a host whose clock was ahead. */
+static bool is_too_early(const struct run_order *o, const struct lease_seen *l)
+{
+    int64_t since_us = clock_now_us() - sched_to_real_us(o->clock, o->due_us);
+
+    return l->age_us > MAX_OF(since_us, 0) + CLOCKS_APART_US;
+}
+
 /* Follows the attempts of all hosts: *attempt is the first without a lease. One that died makes way
  * for the next. */
 static int follow_attempts(struct elsewhere *e, const struct run_order *o, const struct self *self,
                            const struct lease_seen *leases, size_t n, unsigned *attempt)
 {
-    for (*attempt = o->failures; *attempt < ATTEMPTS_MAX; ++*attempt) {
+    for (*attempt = 0; *attempt < ATTEMPTS_MAX; ++*attempt) {
         const struct lease_seen *l;
         char label[LABEL_SIZE + 1];
 
@@ -179,12 +198,12 @@ static int follow_attempts(struct elsewhere *e, const struct run_order *o, const
         l = lease_named(leases, n, label);
         if (l == NULL)
             return 0;
-        if (is_ours(self, l))
+        if (is_too_early(o, l))
             continue;
-        if (l->live)
-            return found(e, ELSEWHERE_RUNNING, "host \"%s\" runs it", l->host);
-        if (l->released)
+        if (l->released) /* ours, too: perhaps that could not be recorded here */
             return found(e, ELSEWHERE_DONE, "host \"%s\" ran it", l->host);
+        if (l->live && !is_ours(self, l))
+            return found(e, ELSEWHERE_RUNNING, "host \"%s\" runs it", l->host);
     }
     return 0;
 }
@@ -250,11 +269,19 @@ int elsewhere_look(struct elsewhere *e, const struct run_order *o, bool want, st
     return want && e->state == ELSEWHERE_NOT ? take(e, o, &self, attempt, err) : 0;
 }
 
+void elsewhere_done(struct elsewhere *e)
+{
+    struct err err = {0};
+
+    if (lease_release(&e->lease, &err) != 0)
+        log_debug("other hosts could not be told that this run is done: %s", err.msg);
+}
+
 void elsewhere_end(struct elsewhere *e)
 {
     struct err err = {0};
 
-    if (e->lease != NULL && lease_release(&e->lease, &err) != 0)
-        log_debug("the lease of this run could not be released: %s", err.msg);
+    if (lease_withdraw(&e->lease, &err) != 0)
+        log_debug("other hosts wait until the lease of this run is old: %s", err.msg);
     repo_close(&e->repo);
 }

@@ -3,14 +3,14 @@
 
 #include <stdarg.h>
 #include <stdio.h>
-#include <string.h>
 
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "catalog/jobs.h"
 #include "catalog/kinds.h"
 
-enum { TEXT_MAX = 1024, LOOK_BACK = 500 };
+enum { TEXT_MAX = 1024 };
 
 void job_event(struct catalog *c, const struct job_config *job, const char *level, const char *fmt,
                ...)
@@ -35,19 +35,10 @@ void job_event(struct catalog *c, const struct job_config *job, const char *leve
 
 bool job_is_bad(struct catalog *c, const struct job_config *job)
 {
-    AUTO(catalog_events_free) struct catalog_events events = {0};
-    AUTO(mem_free) char *prefix = xasprintf("job %s: ", job->name);
     struct err err = {0};
+    bool bad = false;
 
-    if (c == NULL)
-        return false;
-    if (catalog_get_events(c, job->cluster, 0, LOOK_BACK, &events, &err) != 0) {
+    if (c != NULL && catalog_job_is_bad(c, job->name, &bad, &err) != 0)
         log_warning("%s", err.msg);
-        return false;
-    }
-    for (size_t i = 0; i < events.n; i++)
-        if (strcmp(events.rows[i].kind, KIND_JOB) == 0 &&
-            strncmp(events.rows[i].text, prefix, strlen(prefix)) == 0)
-            return strcmp(events.rows[i].level, "info") != 0;
-    return false;
+    return bad;
 }

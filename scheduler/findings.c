@@ -18,6 +18,11 @@ const char *finding_level_name(enum finding_level level)
     return names[level];
 }
 
+bool finding_is_to_come(const struct collecting *c, int64_t us)
+{
+    return us > c->q->now_us + INT64_C(3600000000);
+}
+
 void finding_add(struct collecting *c, enum finding_level level, const char *kind, const char *repo,
                  const char *todo, const char *fmt, ...)
 {

@@ -12,6 +12,9 @@ struct collecting {
 void finding_add(struct collecting *c, enum finding_level level, const char *kind, const char *repo,
                  const char *todo, const char *fmt, ...) PRINTF_LIKE(6, 7);
 
+/* A time that is still to come, left by a clock that was ahead: it makes nothing young. */
+bool finding_is_to_come(const struct collecting *c, int64_t us);
+
 void findings_of_repos(struct collecting *c);
 void findings_of_server(struct collecting *c);
 void findings_of_history(struct collecting *c);

@@ -9,7 +9,7 @@
 
 enum {
     DRILLS_LOOKED_AT = 50,
-    RUNS_LOOKED_AT = 1000,
+    RUNS_LOOKED_AT = 20, /* of each job: one that ended */
 };
 
 static const char *second(int64_t us, char out[40])
@@ -28,7 +28,8 @@ static void verified(struct collecting *c, const char *repo, const struct catalo
     for (size_t i = 0; i < rows->n; i++) {
         const struct catalog_backup *b = &rows->rows[i];
 
-        last = MAX_OF(last, b->verified_us);
+        if (!finding_is_to_come(c, b->verified_us))
+            last = MAX_OF(last, b->verified_us);
         if (b->verified_us == 0 || b->verify_problems == 0)
             continue;
         problems++;
@@ -50,12 +51,13 @@ static void verified(struct collecting *c, const char *repo, const struct catalo
 
 /* ---- drills ---- */
 
-static const struct catalog_drill *last_drill(const struct catalog_drills *l, bool passed)
+static const struct catalog_drill *last_drill(const struct collecting *c,
+                                              const struct catalog_drills *l, bool passed)
 {
     for (size_t i = 0; i < l->n; i++) {
         const char *outcome = l->rows[i].outcome;
 
-        if (outcome != NULL &&
+        if (outcome != NULL && !finding_is_to_come(c, l->rows[i].started_us) &&
             (strcmp(outcome, "passed") == 0 || (!passed && strcmp(outcome, "failed") == 0)))
             return &l->rows[i];
     }
@@ -64,7 +66,7 @@ static const struct catalog_drill *last_drill(const struct catalog_drills *l, bo
 
 static void drills(struct collecting *c, const struct catalog_drills *l)
 {
-    const struct catalog_drill *last = last_drill(l, false), *good = last_drill(l, true);
+    const struct catalog_drill *last = last_drill(c, l, false), *good = last_drill(c, l, true);
     int64_t may = c->q->cluster->watch.drill_max_age_ms * 1000;
     char when[40], ago[40];
 
@@ -83,22 +85,15 @@ static void drills(struct collecting *c, const struct catalog_drills *l)
 
 /* ---- jobs ---- */
 
-static bool counts(const struct catalog_run *r, const char *job)
+static bool counts(const struct catalog_run *r)
 {
-    return r->job != NULL && strcmp(r->job, job) == 0 && r->finished_us != 0 &&
-           r->exit_status != JOB_LATER && r->exit_status != JOB_SETTLED;
+    return r->finished_us != 0 && r->exit_status != JOB_LATER && r->exit_status != JOB_SETTLED;
 }
 
-static void job(struct collecting *c, const char *name, const struct catalog_runs *runs)
+static void tell_run(struct collecting *c, const char *name, const struct catalog_run *last)
 {
-    const struct catalog_run *last = NULL;
     char when[40];
 
-    for (size_t i = 0; i < runs->n && last == NULL; i++)
-        if (counts(&runs->rows[i], name))
-            last = &runs->rows[i];
-    if (last == NULL)
-        return;
     second(last->started_us, when);
     if (last->exit_status == JOB_DONE)
         finding_add(c, FINDING_OK, "job", NULL, NULL, "\"%s\" succeeded at %s", name, when);
@@ -112,14 +107,28 @@ static void job(struct collecting *c, const char *name, const struct catalog_run
                     last->message != NULL ? ": " : "", last->message != NULL ? last->message : "");
 }
 
-static void jobs(struct collecting *c, const struct catalog_runs *runs)
+static int job(struct collecting *c, const char *name, struct err *err)
+{
+    AUTO(catalog_runs_free) struct catalog_runs runs = {0};
+
+    TRY(catalog_get_job_runs(c->q->catalog, name, RUNS_LOOKED_AT, &runs, err));
+    for (size_t i = 0; i < runs.n; i++)
+        if (counts(&runs.rows[i])) {
+            tell_run(c, name, &runs.rows[i]);
+            return 0;
+        }
+    return 0;
+}
+
+static int jobs(struct collecting *c, struct err *err)
 {
     const struct config *conf = c->q->config;
 
     for (size_t i = 0; i < conf->n_jobs; i++)
         if (conf->jobs[i].cluster != NULL &&
             strcmp(conf->jobs[i].cluster, c->q->cluster->name) == 0)
-            job(c, conf->jobs[i].name, runs);
+            TRY(job(c, conf->jobs[i].name, err));
+    return 0;
 }
 
 /* ---- all of it ---- */
@@ -127,7 +136,6 @@ static void jobs(struct collecting *c, const struct catalog_runs *runs)
 static int read_all(struct collecting *c, struct err *err)
 {
     AUTO(catalog_drills_free) struct catalog_drills d = {0};
-    AUTO(catalog_runs_free) struct catalog_runs runs = {0};
     const char *cluster = c->q->cluster->name;
 
     for (size_t i = 0; i < c->q->n_repos; i++) {
@@ -138,11 +146,7 @@ static int read_all(struct collecting *c, struct err *err)
     }
     TRY(catalog_get_drills(c->q->catalog, cluster, NULL, DRILLS_LOOKED_AT, &d, err));
     drills(c, &d);
-    if (c->q->config->n_jobs == 0)
-        return 0;
-    TRY(catalog_get_runs(c->q->catalog, cluster, false, RUNS_LOOKED_AT, &runs, err));
-    jobs(c, &runs);
-    return 0;
+    return jobs(c, err);
 }
 
 void findings_of_history(struct collecting *c)

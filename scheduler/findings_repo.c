@@ -32,14 +32,18 @@ static bool is_usable(const struct view *v, const char *label)
 static const struct pubinfo *newest(const struct collecting *c, const struct view *v)
 {
     const struct server_state *s = c->q->server;
+    const struct pubinfo *to_come = NULL;
 
     for (size_t i = v->backups.n; i-- > 0;) {
         const struct pubinfo *b = &v->backups.items[i];
 
-        if ((s == NULL || b->system_id == s->system_id) && is_usable(v, b->label))
+        if ((s != NULL && b->system_id != s->system_id) || !is_usable(v, b->label))
+            continue;
+        if (!finding_is_to_come(c, b->stop_us))
             return b;
+        to_come = b;
     }
-    return NULL;
+    return to_come;
 }
 
 static void backups(struct collecting *c, const char *repo, const struct view *v)
@@ -58,6 +62,11 @@ static void backups(struct collecting *c, const char *repo, const struct view *v
                         ? "there is none"
                         : "there is none of the cluster with its present identifier that can be "
                           "restored");
+    else if (finding_is_to_come(c, last->stop_us))
+        finding_add(c, FINDING_WARNING, "backups", repo,
+                    "a clock was wrong: see that it is right, and take another",
+                    "the only one, %s, says that it finished %s, which is still to come",
+                    last->label, second(last->stop_us, when));
     else if (c->q->now_us - last->stop_us > may)
         finding_add(c, FINDING_WARNING, "backups", repo, "look why no backup was taken",
                     "the newest, %s, finished %s, is %s old; it may be %s", last->label,

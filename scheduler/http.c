@@ -3,10 +3,12 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -27,9 +29,16 @@ enum {
     STUCK_US = 15 * 60 * 1000000, /* a round of looking takes that long at most */
 };
 
+struct guest {
+    int fd; /* -1: nobody */
+    int64_t since_us;
+};
+
 struct http {
     const struct http_lib *lib;
     struct MHD_Daemon *daemon;
+    pthread_mutex_t lock; /* of the guests */
+    struct guest guests[CONNECTIONS_MAX];
     struct keeper *keeper;
     bool loopback;
     unsigned port;
@@ -55,7 +64,7 @@ static void healthz(struct http *h, struct answer *a)
 {
     int64_t last = MAX_OF(keeper_round_us(h->keeper), h->started_us);
 
-    if (clock_now_us() - last > STUCK_US)
+    if (clock_monotonic_us() - last > STUCK_US)
         say(a, MHD_HTTP_SERVICE_UNAVAILABLE,
             "stuck: looking at the clusters has not ended for a quarter of an hour\n");
     else
@@ -192,6 +201,42 @@ static enum MHD_Result on_request(void *ctx, struct MHD_Connection *c, const cha
     return rc;
 }
 
+/* ---- who stays ---- */
+
+/* libmicrohttpd closes who is silent. Who sends a byte now and then would keep his place for ever.
+ */
+static void on_guest(void *ctx, struct MHD_Connection *c, void **own,
+                     enum MHD_ConnectionNotificationCode what)
+{
+    struct http *h = ctx;
+    const union MHD_ConnectionInfo *info =
+        h->lib->MHD_get_connection_info(c, MHD_CONNECTION_INFO_CONNECTION_FD);
+    int fd = what == MHD_CONNECTION_NOTIFY_STARTED && info != NULL ? info->connect_fd : -1;
+    struct guest *g = *own; /* at its end */
+
+    pthread_mutex_lock(&h->lock);
+    for (size_t i = 0; g == NULL && i < CONNECTIONS_MAX; i++)
+        if (h->guests[i].fd < 0)
+            g = &h->guests[i];
+    if (g != NULL)
+        *g = (struct guest){fd, clock_monotonic_us()};
+    pthread_mutex_unlock(&h->lock);
+    *own = g;
+}
+
+void http_cut_off(struct http *h, int64_t older_us)
+{
+    int64_t now = clock_monotonic_us();
+
+    if (h == NULL)
+        return;
+    pthread_mutex_lock(&h->lock); /* until then nobody closes what is in the list */
+    for (size_t i = 0; i < CONNECTIONS_MAX; i++)
+        if (h->guests[i].fd >= 0 && now - h->guests[i].since_us >= older_us)
+            shutdown(h->guests[i].fd, SHUT_RDWR);
+    pthread_mutex_unlock(&h->lock);
+}
+
 /* ---- listening ---- */
 
 union address {
@@ -248,7 +293,7 @@ static int start_daemon(struct http *h, int *fd, struct err *err)
         MHD_USE_AUTO_INTERNAL_THREAD | MHD_USE_ITC, 0, NULL, NULL, on_request, h,
         MHD_OPTION_LISTEN_SOCKET, *fd, MHD_OPTION_CONNECTION_LIMIT, (unsigned)CONNECTIONS_MAX,
         MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)CONNECTION_S, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
-        (size_t)CONNECTION_BYTES, MHD_OPTION_END);
+        (size_t)CONNECTION_BYTES, MHD_OPTION_NOTIFY_CONNECTION, on_guest, h, MHD_OPTION_END);
     pthread_sigmask(SIG_SETMASK, &before, NULL);
     if (h->daemon == NULL)
         return err_sys(err, "cannot serve at port %u", h->port);
@@ -274,7 +319,10 @@ int http_start(struct http **out, const struct config *config, struct err *err)
     if (config->http.off)
         return 0;
     h = xcalloc(1, sizeof *h);
-    h->started_us = clock_now_us();
+    h->started_us = clock_monotonic_us();
+    pthread_mutex_init(&h->lock, NULL);
+    for (size_t i = 0; i < CONNECTIONS_MAX; i++)
+        h->guests[i].fd = -1;
     if (start(h, config, err) != 0) {
         http_stop(&h);
         return -1;
@@ -297,6 +345,7 @@ void http_stop(struct http **http)
     if (h->daemon != NULL)
         h->lib->MHD_stop_daemon(h->daemon);
     keeper_stop(&h->keeper);
+    pthread_mutex_destroy(&h->lock);
     free(h);
     *http = NULL;
 }

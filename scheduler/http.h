@@ -17,6 +17,10 @@ struct http;
 /* Begins to look (keeper.h) and to serve, in threads of its own, as config->http says; *h is NULL
  * when that is "off". config is borrowed until http_stop(). */
 int http_start(struct http **h, const struct config *config, struct err *err) MUST_CHECK;
+/* Cuts off who has been connected for so long: to be called now and then, so that nobody keeps the
+ * places of all others by asking slowly. h may be NULL. */
+#define HTTP_STAY_US INT64_C(60000000)
+void http_cut_off(struct http *h, int64_t older_us);
 /* Ends both; answers under way are cut off. */
 void http_stop(struct http **h);
 /* The port it listens at: another than configured only where that is 0, for tests. */

@@ -7,21 +7,20 @@
 
 #include <microhttpd.h>
 
-#include "base/err.h"
+#include "base/library.h"
 
 #define HTTP_FUNCTIONS(X)              \
     X(MHD_start_daemon)                \
     X(MHD_stop_daemon)                 \
     X(MHD_lookup_connection_value)     \
+    X(MHD_get_connection_info)         \
     X(MHD_create_response_from_buffer) \
     X(MHD_add_response_header)         \
     X(MHD_queue_response)              \
     X(MHD_destroy_response)
 
 struct http_lib {
-#define HTTP_MEMBER(name) __typeof__(name) *name;
-    HTTP_FUNCTIONS(HTTP_MEMBER)
-#undef HTTP_MEMBER
+    HTTP_FUNCTIONS(LIBRARY_MEMBER)
 };
 
 /* The table, the same for every caller and thread; never freed. ERR_UNSUPPORTED with what to

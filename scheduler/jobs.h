@@ -19,6 +19,7 @@ struct job {
     int64_t start_us; /* of the last start; 0: never */
     pid_t pid;        /* of its runner, a child of this process; 0: none */
     bool orphan;      /* runs, started by a scheduler that is gone */
+    bool unsaved;     /* the catalog does not have its memory */
 };
 struct job_set {
     struct job *jobs;

@@ -48,7 +48,7 @@ static int look(struct keeper *k, struct err *err)
         TRY(status_refresh(&k->status, STATUS_REPOSITORIES, &k->stop, err));
         k->repos_us = now;
     }
-    k->round_us = clock_now_us();
+    k->round_us = clock_monotonic_us();
     return 0;
 }
 

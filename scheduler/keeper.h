@@ -18,7 +18,7 @@ void keeper_stop(struct keeper **w);
 
 /* To be read between status_hold() and status_release(). */
 struct status *keeper_status(struct keeper *w);
-/* When the last round of looking ended; 0: none did yet. */
+/* When the last round of looking ended, by the monotonic clock; 0: none did yet. */
 int64_t keeper_round_us(struct keeper *w);
 
 #endif

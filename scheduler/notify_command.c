@@ -19,6 +19,7 @@
 #include "base/clock.h"
 #include "base/fs.h"
 #include "base/mem.h"
+#include "scheduler/child.h"
 #include "scheduler/notify_send.h"
 
 enum {
@@ -39,7 +40,7 @@ static void child_end(struct child *c)
     fd_close(&c->in);
     fd_close(&c->out);
     if (c->pid > 0) {
-        kill(-c->pid, SIGKILL);
+        child_kill(c->pid);
         while (waitpid(c->pid, NULL, 0) < 0 && errno == EINTR)
             ;
     }
@@ -228,10 +229,12 @@ static void run(struct child *c, const struct buf *body, int64_t until_us, const
 static void kill_group(struct child *c)
 {
     int64_t until_us = clock_monotonic_us() + TERM_US;
+    pid_t pid = c->pid;
 
-    kill(-c->pid, SIGTERM);
+    child_ask(pid, CHILD_GROUP);
     while (!has_ended(c) && clock_monotonic_us() < until_us)
         clock_sleep_ms(LOOK_MS);
+    child_kill(pid); /* what it started may not have ended with it */
     child_end(c);
 }
 

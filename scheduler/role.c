@@ -6,11 +6,11 @@
  */
 #include "scheduler/role.h"
 
-#include <dlfcn.h>
 #include <jansson.h>
 #include <stdio.h>
 #include <string.h>
 
+#include "base/library.h"
 #include "base/mem.h"
 #include "postgres/conn.h"
 #include "postgres/server.h"
@@ -24,37 +24,27 @@ enum { CONNECT_S = 5, PATRONI_S = 5 };
     X(json_string_value)     \
     X(json_delete)
 
-struct jansson {
-#define JANSSON_MEMBER(name) __typeof__(name) *name;
-    JANSSON_FUNCTIONS(JANSSON_MEMBER)
-#undef JANSSON_MEMBER
-};
+static struct jansson {
+    JANSSON_FUNCTIONS(LIBRARY_MEMBER)
+} lib;
 
-static int jansson_load(struct jansson *lib, struct err *err)
+static int jansson_load(struct err *err)
 {
-    void *handle = dlopen("libjansson.so.4", RTLD_NOW | RTLD_LOCAL); /* for good */
+    static const char *const names[] = {JANSSON_FUNCTIONS(LIBRARY_NAME)};
+    static struct library library = LIBRARY("libjansson.so.4", "libjansson4", names, lib);
 
-    if (handle == NULL)
-        return err_set(err, ERR_UNSUPPORTED,
-                       "cannot load libjansson.so.4, which reads Patroni's answers; install Debian "
-                       "package libjansson4");
-#define JANSSON_RESOLVE(function)                                        \
-    lib->function = (__typeof__(lib->function))dlsym(handle, #function); \
-    if (lib->function == NULL)                                           \
-        return err_set(err, ERR_UNSUPPORTED, "libjansson has no function %s", #function);
-    JANSSON_FUNCTIONS(JANSSON_RESOLVE)
-#undef JANSSON_RESOLVE
+    if (library_load(&library, err) != 0)
+        return err_context(err, "Patroni's answers cannot be read");
     return 0;
 }
 
 /* What stands there, "" for what does not. */
 static int read_answer(const char *text, size_t len, char state[61], char name[61], struct err *err)
 {
-    struct jansson lib = {0};
     const char *found_state, *found_name;
     json_t *root;
 
-    TRY(jansson_load(&lib, err));
+    TRY(jansson_load(err));
     root = lib.json_loadb(text, len, JSON_REJECT_DUPLICATES, NULL);
     found_state = lib.json_string_value(lib.json_object_get(root, "state"));
     found_name = lib.json_string_value(lib.json_object_get(root, "role"));

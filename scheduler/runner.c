@@ -20,7 +20,8 @@
 
 enum {
     US = 1000000,
-    KILL_AFTER_S = 120, /* between asking a process to end and ending it */
+    KILL_AFTER_S = 120, /* between asking the command to end and ending it */
+    HOOK_KILL_AFTER_S = 10,
     ENV_MAX = 8,
 };
 
@@ -58,11 +59,18 @@ static int next_signal(const struct runner *r, int64_t wait_us)
     return number < 0 ? 0 : number;
 }
 
+/* How a child is ended. The command ends in order what it has started itself; a hook is a shell,
+ * which does not. */
+struct ending {
+    enum child_reach reach;
+    int kill_after_s;
+};
+
 /*
  * To the end of a child, within a limit (0: none). Asked to end, or too slow, it gets SIGTERM, and
- * after a while SIGKILL, which goes to all it started too.
+ * after a while SIGKILL. So does what it leaves behind then: nothing goes on beyond its time.
  */
-static int wait_for(struct runner *r, pid_t pid, int64_t limit_us)
+static int wait_for(struct runner *r, pid_t pid, const struct ending *how, int64_t limit_us)
 {
     int64_t deadline = limit_us > 0 ? clock_monotonic_us() + limit_us : INT64_MAX;
     bool asked = false, too_slow = false;
@@ -75,16 +83,18 @@ static int wait_for(struct runner *r, pid_t pid, int64_t limit_us)
         if (number == SIGCHLD || number == SIGHUP)
             continue;
         if (number == 0 && asked) {
-            kill(-pid, SIGKILL);
+            child_kill(pid);
             deadline = INT64_MAX;
             continue;
         }
         r->stopped |= number != 0;
         too_slow |= number == 0;
-        kill(pid, SIGTERM);
+        child_ask(pid, how->reach);
         asked = true;
-        deadline = clock_monotonic_us() + (int64_t)KILL_AFTER_S * US;
+        deadline = clock_monotonic_us() + (int64_t)how->kill_after_s * US;
     }
+    if (asked)
+        child_kill(pid);
     return too_slow ? JOB_TIMED_OUT : child_status(wait_status);
 }
 
@@ -92,12 +102,14 @@ static int run_hook(struct runner *r, const char *what, const char *command, int
                     struct err *err)
 {
     const char *argv[] = {"/bin/sh", "-c", command, NULL};
+    const struct ending ending = {CHILD_GROUP, HOOK_KILL_AFTER_S};
     struct child_terms terms = {argv, (const char *const *)r->env, -1};
     pid_t pid;
 
     log_info("job %s: running its \"%s\" command", r->o->job->name, what);
     TRY(child_start(&terms, &pid, err));
-    *status = wait_for(r, pid, sched_wait_us(r->o->clock, r->o->job->time_limit_ms * 1000));
+    *status =
+        wait_for(r, pid, &ending, sched_wait_us(r->o->clock, r->o->job->time_limit_ms * 1000));
     return 0;
 }
 
@@ -313,13 +325,14 @@ static void after(struct runner *r, struct run_result *out)
 
 static int command(struct runner *r, struct run_result *out)
 {
+    const struct ending ending = {CHILD_ALONE, KILL_AFTER_S};
     int64_t limit_ms = r->o->job->time_limit_ms;
     struct err err = {0};
 
     be_quiet(r->o->job);
     if (start_command(r, &err) != 0)
         return result_set(out, JOB_FAILED, "%s", err.msg);
-    out->status = wait_for(r, r->pid, sched_wait_us(r->o->clock, limit_ms * 1000));
+    out->status = wait_for(r, r->pid, &ending, sched_wait_us(r->o->clock, limit_ms * 1000));
     if (out->status == JOB_TIMED_OUT)
         result_set(out, JOB_TIMED_OUT,
                    "it took longer than its time limit of %lld s and was stopped",
@@ -367,6 +380,8 @@ void runner_run(const struct run_order *o, struct run_result *out)
     if (take_lock(&r, out) == 0 && look_for_backup(&r, out) == 0 &&
         turn_take(o, &r.elsewhere, out) == 0 && see_stop(&r, out) == 0 && before(&r, out) == 0)
         command(&r, out);
+    if (job_outcome(out->status) == SCHEDULE_DONE)
+        elsewhere_done(&r.elsewhere);
     elsewhere_end(&r.elsewhere);
     record(&r, out);
     tell(o, out, clock_monotonic_us() - began);

@@ -36,6 +36,7 @@ struct scheduler {
     struct catalog *catalog; /* open for one turn of the loop; NULL: not, or cannot be used */
     char *catalog_path;
     bool unrecorded; /* that was logged */
+    bool resting;    /* it is not tried again in this turn */
     int signals;     /* a signalfd */
     bool reload;
     bool began;      /* what was missed before that, nobody was there for */
@@ -66,7 +67,7 @@ static int services_start(struct scheduler *s, struct err *err)
 /* Called by the loop every few seconds at least; must not take long. */
 static void services_tick(struct scheduler *s)
 {
-    (void)s;
+    http_cut_off(s->http, HTTP_STAY_US);
 }
 
 static void services_stop(struct scheduler *s)
@@ -88,18 +89,28 @@ static void scheduler_free(struct scheduler *s)
     fd_close(&s->signals);
 }
 
+/* Somebody who keeps it locked costs some seconds: once in a turn of the loop, then it rests. */
+static bool give_up_catalog(struct scheduler *s, const struct err *err)
+{
+    if (!s->unrecorded)
+        log_warning("the scheduler's memory is not recorded, if it ended now it would begin anew: "
+                    "%s",
+                    err->msg);
+    s->unrecorded = s->resting = true;
+    catalog_close(&s->catalog);
+    return false;
+}
+
 /* The catalog is opened again after a failure: perhaps it was rebuilt. */
 static bool use_catalog(struct scheduler *s)
 {
     struct err err = {0};
 
+    if (s->resting)
+        return false;
     if (s->catalog != NULL || catalog_open(&s->catalog, s->catalog_path, &err) == 0)
         return true;
-    if (!s->unrecorded)
-        log_warning("the scheduler's memory is not recorded, after a restart it begins anew: %s",
-                    err.msg);
-    s->unrecorded = true;
-    return false;
+    return give_up_catalog(s, &err);
 }
 
 static struct catalog *catalog_now(struct scheduler *s)
@@ -107,22 +118,37 @@ static struct catalog *catalog_now(struct scheduler *s)
     return use_catalog(s) ? s->catalog : NULL;
 }
 
-static void save(struct scheduler *s, size_t i)
+static bool put_job(struct scheduler *s, size_t i)
 {
     struct catalog_job row;
     struct err err = {0};
 
     if (!use_catalog(s))
-        return;
+        return false;
     job_row(&s->set, i, &row);
-    if (catalog_put_job(s->catalog, &row, &err) == 0) {
-        s->unrecorded = false;
-        return;
+    return catalog_put_job(s->catalog, &row, &err) == 0 || give_up_catalog(s, &err);
+}
+
+/* What cannot be saved now is later. */
+static void save(struct scheduler *s, size_t i)
+{
+    s->set.jobs[i].unsaved = !put_job(s, i);
+}
+
+static void save_rest(struct scheduler *s)
+{
+    size_t left = 0;
+
+    s->resting = false;
+    for (size_t i = 0; i < s->set.n; i++) {
+        if (s->set.jobs[i].unsaved)
+            save(s, i);
+        left += s->set.jobs[i].unsaved;
     }
-    if (!s->unrecorded)
-        log_warning("the scheduler's memory is not recorded: %s", err.msg);
-    s->unrecorded = true;
-    catalog_close(&s->catalog);
+    if (s->unrecorded && left == 0 && use_catalog(s)) {
+        log_info("the scheduler's memory is recorded again");
+        s->unrecorded = false;
+    }
 }
 
 static void tell(void *ctx, const struct schedule_job *plan, enum schedule_event what,
@@ -244,12 +270,14 @@ static void start_job(struct scheduler *s, struct schedule_job *plan)
 {
     size_t i = (size_t)(plan - s->set.plans);
     struct err err = {0};
+    char due[40];
 
     schedule_start(plan);
     s->set.jobs[i].start_us = sched_now_us(&s->clock);
     save(s, i);
-    log_info("job %s: %s of cluster %s", s->set.jobs[i].conf->name, s->set.jobs[i].conf->run,
-             s->set.jobs[i].conf->cluster);
+    log_info("job %s: %s of cluster %s, due at %s", s->set.jobs[i].conf->name,
+             s->set.jobs[i].conf->run, s->set.jobs[i].conf->cluster,
+             clock_format_utc(plan->due_us, due));
     if (start_runner(s, i, &err) == 0)
         return;
     log_error("job %s: %s", s->set.jobs[i].conf->name, err.msg);
@@ -422,6 +450,7 @@ static bool is_done(const struct scheduler *s)
 static void loop(struct scheduler *s)
 {
     for (;;) {
+        save_rest(s);
         reap(s);
         look_after_orphans(s);
         if (s->reload && s->stops == 0)
@@ -480,6 +509,7 @@ int scheduler_run(const struct scheduler_terms *terms, struct config **config, b
     log_info("the scheduler is at work: %zu jobs", s.set.n);
     supervisor_tell(&s.supervisor, "READY=1");
     loop(&s);
+    save_rest(&s);
     log_info("the scheduler ends");
     *failed = s.failed;
     return 0;

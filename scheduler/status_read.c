@@ -41,7 +41,7 @@ static int read_history(struct catalog *c, const char *cluster, struct status_hi
                         struct err *err)
 {
     TRY(catalog_get_backups(c, NULL, cluster, false, &h->backups, err));
-    TRY(catalog_get_runs(c, cluster, false, RUNS_MAX, &h->runs, err));
+    TRY(catalog_get_last_runs(c, cluster, RUNS_MAX, &h->runs, err));
     TRY(catalog_get_drills(c, cluster, NULL, DRILLS_MAX, &h->drills, err));
     return catalog_get_events(c, cluster, 0, EVENTS_MAX, &h->events, err);
 }

@@ -79,13 +79,14 @@ static void look_elsewhere(struct turn_taker *t, bool take)
                     err.msg);
 }
 
-static int heed_elsewhere(struct turn_taker *t, enum turn turn, struct run_result *out)
+/* Who runs it may fail, or die: only what is done is settled. */
+static int heed_elsewhere(struct turn_taker *t, struct run_result *out)
 {
     const struct elsewhere *e = t->elsewhere;
 
     if (e->state == ELSEWHERE_NOT)
         return 0;
-    if (e->state == ELSEWHERE_DONE || (e->state == ELSEWHERE_RUNNING && turn != TURN_OURS))
+    if (e->state == ELSEWHERE_DONE)
         return result_set(out, JOB_SETTLED, "%s", e->note);
     out->usual = true;
     return result_set(out, JOB_LATER, "%s", e->note);
@@ -100,10 +101,10 @@ int turn_take(const struct run_order *o, struct elsewhere *elsewhere, struct run
     if (strcmp(o->job->words[0], "check") == 0) /* it is of a host: each has its own */
         return turn == TURN_OURS ? 0 : stand_by(&t, turn, out);
     look_elsewhere(&t, turn == TURN_OURS);
-    TRY(heed_elsewhere(&t, turn, out));
+    TRY(heed_elsewhere(&t, out));
     if (turn == TURN_OURS)
         return 0;
     TRY(stand_by(&t, turn, out));
     look_elsewhere(&t, true);
-    return heed_elsewhere(&t, turn, out);
+    return heed_elsewhere(&t, out);
 }

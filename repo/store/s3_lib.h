@@ -7,7 +7,7 @@
 
 #include <expat.h>
 
-#include "base/err.h"
+#include "base/library.h"
 
 #define S3_EXPAT_FUNCTIONS(X)         \
     X(XML_ParserCreate)               \
@@ -22,9 +22,7 @@
     X(XML_ErrorString)
 
 struct s3_lib {
-#define S3_LIB_MEMBER(name) __typeof__(name) *name;
-    S3_EXPAT_FUNCTIONS(S3_LIB_MEMBER)
-#undef S3_LIB_MEMBER
+    S3_EXPAT_FUNCTIONS(LIBRARY_MEMBER)
 };
 
 /* The table, the same for every caller and thread; never freed. ERR_UNSUPPORTED with what to

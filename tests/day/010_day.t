@@ -58,8 +58,10 @@ load_start main 2
 
 # ---- a day
 
-PGBR_TEST_CLOCK=$start:$SPEED:$(date +%s)
+begun=$(date +%s)
+PGBR_TEST_CLOCK=$start:$SPEED:$begun
 export PGBR_TEST_CLOCK
+pgbr scheduler next --count 1000 --json >due.json
 declare -A scheduler
 up() { # HOST
     as_owner "$PGBR" -c "$work/$1.yml" scheduler run >>"$work/log/$1" 2>&1 &
@@ -139,7 +141,9 @@ settled() {
     [ -z "$(runs_of)" ]
 }
 wait_for 180 settled
+declare -A stopped
 for host in "${hosts[@]}"; do
+    stopped[$host]=$((start + ($(date +%s) - begun) * SPEED))
     ok "$host: the scheduler stops in order" kill -TERM "$(daemon_of "$host")"
     wait "${scheduler[$host]}" || true
 done
@@ -154,6 +158,23 @@ doubled() {
 for host in "${hosts[@]}"; do
     is "$(doubled "$host")" '' "$host: nothing was done twice"
 done
+# Every due time was taken up, or told as made up for; and a ledger that lacks one is seen to lack it.
+forgotten() { # HOST LOG
+    local others=("$work"/hooks.*)
+    python3 "$lib/../day/due.py" due.json "${stopped[$1]}" "$2" "$work/state-$1/catalog.db" "${others[@]/"$work/hooks.$1"/\/dev\/null}"
+}
+for host in "${hosts[@]}"; do
+    is "$(forgotten "$host" "$work/log/$host")" '' "$host: no due time was forgotten"
+done
+noticed=0 taken_out=0
+mapfile -t taken_up < <(sed -n 's/.* job incr: .* due at \(.*\)$/\1/p' "$work/log/host1" | sort -u)
+for due in "${taken_up[@]}"; do
+    grep -v "job incr: .* due at $due" "$work/log/host1" >short.log
+    taken_out=$((taken_out + 1))
+    [ -z "$(forgotten host1 short.log)" ] || noticed=$((noticed + 1))
+done
+diag "of $taken_out due times taken out of the ledger one by one, $noticed are noticed"
+ok "a due time that is forgotten is noticed" test "$noticed" -gt $((taken_out / 2))
 for name in full incr expire verify drill; do
     [ "$HOURS" -ge 4 ] || break # not all of them have fallen due
     done_runs=$(cat "$work"/hooks.host* | grep -c "^end $name .* [03]$" || true)

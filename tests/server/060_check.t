@@ -153,6 +153,19 @@ sed -i 's/cipher_pass: "tarantella"/cipher_pass: "secret"/; s/archive_timeout: 1
 chmod 644 "$config"
 fails 3 'warning +configuration .*(read|chmod)' 'a secret for everybody is a warning' pgbr check main
 chmod 600 "$config"
+
+# Jobs that no scheduler would take.
+cp -p "$config" whole.yml
+cat >>"$config" <<'END'
+jobs:
+  nightly: {run: backup --tipe full, cron: "@daily"}
+  weekly: {run: verify --deep, cron: "@weekly", time_zone: Europe/Bonn}
+END
+fails 1 'failed +configuration .*job "nightly": "run": unknown option "--tipe" \(did you mean "--type"' \
+    'a mistyped option of a job is a failure' pgbr check main
+like "$out" 'failed +configuration .*job "weekly": .*Europe/Bonn' 'a time zone that is none as well'
+cp -p whole.yml "$config"
+
 cluster_stop main
 fails 1 'failed +connection' 'a stopped server is a failure' pgbr check main
 like "$(finding 'repository \(local\)')" '^ok ' 'without it the repositories are still checked'

@@ -106,6 +106,46 @@ nice=$(($(nice) + 7)) # on top of what this test has
 is "$(tail -2 hooks | tr '\n' ' ')" "$((nice < 19 ? nice : 19)) idle " 'it is nice, and idle to the disk'
 unlike "$(cat hooks)" 'secret' 'and no secrets'
 
+# ---- hooks that do not end
+hanging=0
+for hook in 'sleep 96 & sleep 95' '(trap "" TERM; exec sleep 96) & sleep 95' 'sleep 96 & kill -STOP $$'; do
+    jobs "h$hanging: {run: verify, cron: '1 * * * *', time_zone: UTC, retries: 0, time_limit: 1s, before: '$hook'}"
+    at '2026-06-01 02:00:30'
+    pgbr scheduler run --once
+    at '2026-06-01 02:01:00'
+    begun=$SECONDS
+    fails 1 'the "before" command ended with status 124' "a hook beyond the time limit: $hook" pgbr scheduler run --once
+    ok 'is ended at once' test $((SECONDS - begun)) -le 5
+    is "$(pgrep -fc '^sleep 9[56]|kill -STOP' || true)" 0 'with all it started'
+    pkill -KILL -f '^sleep 9[56]|kill -STOP' || true # this test's own
+    hanging=$((hanging + 1))
+done
+
+# ---- a catalog that somebody keeps locked
+jobs "v: {run: verify, cron: '1 * * * *', time_zone: UTC, retries: 0, after: 'touch $work/ran'}"
+at '2026-06-02 00:00:30'
+pgbr scheduler run --once
+as_owner python3 - "$work/state/catalog.db" >locking <<'END' &
+import sqlite3, sys, time
+c = sqlite3.connect(sys.argv[1], isolation_level=None)
+c.execute("begin immediate")
+print("locked", flush=True)
+time.sleep(60)
+END
+locker=$!
+wait_for 10 grep -q locked locking
+at '2026-06-02 00:01'
+pgbr scheduler run >sched.log 2>&1 &
+wait_for 60 test -e ran
+pass 'keeps no job from running'
+as_owner pkill -KILL -f "^python3 - $work/state/catalog.db" # this test's own program
+wait $locker || true
+ran_once() { grep -q "the scheduler's memory is recorded again" sched.log && grep -q 'job v: done' sched.log; }
+wait_for 60 ran_once
+kill -KILL "$(head -1 "$work/state/scheduler.lock")"
+ok 'what it did meanwhile is remembered later' pgbr scheduler run --once
+is "$(grep -c 'job v: verify' sched.log)$(grep -c 'job v:' <<<"$out")" 10 'and not done again'
+
 # ---- a time limit, and a set that is adopted
 jobs "slow: {run: backup --type full, cron: '* * * * *', time_zone: UTC, time_limit: 1500ms, retries: 0}"
 speed 8MB

@@ -35,6 +35,9 @@ there() {
 count_backups() {
     pgbr list main --json 2>/dev/null | grep -c '"label"' || true
 }
+count_leases() {
+    find "$work/repo/main/lease" -type f | wc -l
+}
 
 # ---- primary, replica
 jobs "p: {run: verify, cron: '0 1 * * *', time_zone: UTC, role: primary}" \
@@ -70,6 +73,32 @@ like "$(here)" 'job v: waits' 'where no replica is there'
 at '2026-03-03 03:10:01'
 like "$(here)" 'job v: done' 'the primary does it after role_wait'
 like "$(there)" 'job v: not run here: host ".*/state" ran it' 'and the replica, back again, does not'
+
+# ---- a host that fails
+jobs "f: {run: verify, cron: '30 4 * * *', time_zone: UTC, retries: 0, before: 'false'}"
+sed -i "s/before: 'false'/before: 'true'/" there.yml
+at '2026-03-03 04:29'
+here && there
+at '2026-03-03 04:30:01'
+before=$(count_leases)
+like "$(here)" 'job f: failed .*the "before" command ended with status 1' 'what fails on one host'
+like "$(there)" 'job f: done' 'is not done: the other host does it'
+is "$(count_leases)" $((before + 1)) 'no lease is left of what failed'
+
+# ---- a host that runs it and dies, seen by one that would be the second choice
+jobs "v: {run: verify, cron: '40 4 * * *', time_zone: UTC, role: prefer-replica, role_wait: 0, before: 'sleep 30'}"
+at '2026-03-03 04:39'
+here && there
+at '2026-03-03 04:40:01'
+as_owner "$PGBR" -c "$work/there.yml" scheduler run --once >there.log 2>&1 &
+begun_there() { grep -q 'running its "before"' there.log; }
+wait_for 10 begun_there
+like "$(here)" 'job v: waits: host ".*/state2" runs it' 'what is under way elsewhere is not done yet'
+pkill -KILL -f "^$PGBR -c $work/there.yml scheduler" # this test's own program
+sleep 5
+jobs "v: {run: verify, cron: '40 4 * * *', time_zone: UTC, role: prefer-replica, role_wait: 0}"
+at '2026-03-03 04:41:00'
+like "$(here)" 'job v: done' 'and where that host dies, it is done here'
 
 # ---- any: both start at the same moment
 jobs "b: {run: backup --type full, cron: '0 4 * * *', time_zone: UTC}"

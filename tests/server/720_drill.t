@@ -165,4 +165,9 @@ is "$(sandboxes)" 0 'is cleaned up too'
 # ---- wrong use
 fails 2 'random goes with no other' 'two targets' pgbr drill main --target random --target-lsn 0/1
 fails 2 'has PostgreSQL|no program "postgres"' 'programs that are not there' pgbr drill main --pg-bin /usr/bin
+is "$(as_owner python3 -c 'import sqlite3, sys
+c = sqlite3.connect(sys.argv[1])
+print(c.execute("select exit_status from job_run order by id desc limit 1").fetchone(),
+      c.execute("select outcome from drill order by id desc limit 1").fetchone())' "$work/state/catalog.db")" \
+    "(2,) ('stopped',)" 'which is no drill that failed, or that died'
 done_testing

@@ -98,6 +98,9 @@ like "$(<"$work/told")" '"level":"info","kind":"backup","cluster":"main","repo":
 like "$(<"$work/told")" 'PGBR_EVENT_LEVEL=info' 'also in the environment'
 like "$(<"$work/told")" 'PGBR_EVENT_TEXT=INFO main: backup: full backup' 'as a line for people'
 
+before=$(catalog 'select count(*) from event')
+fails 2 'has no repository "nowhere"' 'a command line with a mistake in it' pgbr backup main --repo nowhere
+is "$(got ops)|$(catalog 'select count(*) from event')" "0|$before" 'is no event, and nobody is told'
 cluster_stop main
 fails 1 'cannot connect' 'a backup that fails' pgbr backup main
 comes ops 1
@@ -196,6 +199,10 @@ receivers "$ops" "mail: {command: 'sleep 97 & sleep 98', events: [info], timeout
 due
 fails 3 'had not ended after 1 s .* and was killed' 'a command that hangs' pgbr notify send
 is "$(pgrep -fc '^sleep 9[78]' || true)" 0 'is killed with its children'
+receivers "$ops" "mail: {command: '(trap \"\" TERM; exec sleep 97) & kill -STOP \$\$', events: [info], timeout: 1 s}"
+due
+fails 3 'had not ended after 1 s .* and was killed' 'one that is stopped' pgbr notify send
+is "$(pgrep -fc '^sleep 97|kill -STOP' || true)" 0 'is killed too, with a child that does not want to end'
 
 # ---- many at once
 

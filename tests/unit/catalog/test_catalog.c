@@ -423,6 +423,74 @@ static void events_come_back_newest_first(void **state)
     assert_int_equal(other.n, 0);
 }
 
+static int64_t count(const char *query)
+{
+    sqlite3 *db = NULL;
+    sqlite3_stmt *s = NULL;
+    int64_t n;
+
+    assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
+    assert_int_equal(sqlite3_prepare_v2(db, query, -1, &s, NULL), SQLITE_OK);
+    assert_int_equal(sqlite3_step(s), SQLITE_ROW);
+    n = sqlite3_column_int64(s, 0);
+    sqlite3_finalize(s);
+    assert_int_equal(sqlite3_close(db), SQLITE_OK);
+    return n;
+}
+
+/* Enough of them that old ones are looked for. */
+static void happen(struct catalog *c, unsigned n)
+{
+    const struct catalog_event e = {
+        .level = "info", .kind = "backup", .cluster = "a", .text = "done"};
+    struct catalog_run r = {.command = "backup", .cluster = "a"};
+    struct err err = {0};
+
+    for (unsigned i = 0; i < n; i++) {
+        OK(catalog_put_event(c, &e, &err), &err);
+        OK(catalog_run_begin(c, &r, &r.id, &err), &err);
+        OK(catalog_run_finish(c, &r, &err), &err);
+    }
+}
+
+static void what_happened_long_ago_is_forgotten(void **state)
+{
+    AUTO(catalog_close) struct catalog *c = open_catalog();
+    (void)state;
+
+    sql("INSERT INTO event (time_us, level, kind, cluster, text) VALUES"
+        " (1, 'error', 'backup', 'a', 'old'), (1, 'error', 'backup', 'a', 'told'),"
+        " (1, 'error', 'alarm', 'a', 'the last alarm'), (1, 'error', 'backup', 'b', 'of another');"
+        "INSERT INTO delivery (event, receiver, state, created_us) VALUES (2, 'ops', 'pending', 1);"
+        "INSERT INTO job_run (job, command, cluster, started_us, finished_us) VALUES"
+        " (NULL, 'backup', 'a', 1, 2), (NULL, 'drill', 'a', 1, 2), (NULL, 'drill', 'a', 1, 2),"
+        " ('full', 'backup', 'a', 1, 2);"
+        "INSERT INTO drill (run, cluster, repository, started_us) VALUES (2, 'a', 'r', 1)");
+    happen(c, 64);
+    assert_int_equal(count("SELECT count(*) FROM event WHERE text = 'old'"), 0);
+    assert_int_equal(count("SELECT count(*) FROM event WHERE time_us = 1"), 3);
+    assert_int_equal(count("SELECT count(*) FROM job_run WHERE id = 1"), 0);
+    assert_int_equal(count("SELECT count(*) FROM job_run WHERE started_us = 1"), 3);
+    assert_int_equal(count("SELECT count(*) FROM event"), 64 + 3);
+    assert_int_equal(count("SELECT count(*) FROM job_run"), 64 + 3);
+}
+
+static void what_happens_too_often_is_forgotten_sooner(void **state)
+{
+    AUTO(catalog_close) struct catalog *c = open_catalog();
+    (void)state;
+
+    sql("WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 100500)"
+        " INSERT INTO event (time_us, level, kind, cluster, text)"
+        " SELECT strftime('%s', 'now') * 1000000, 'info', 'backup', 'a', 'done' FROM n;"
+        "INSERT INTO job_run (id, command, cluster, started_us)"
+        " SELECT id, 'backup', 'a', time_us FROM event");
+    happen(c, 64);
+    assert_in_range(count("SELECT count(*) FROM event"), 100000, 100063);
+    assert_in_range(count("SELECT count(*) FROM job_run"), 100000, 100063);
+    assert_int_equal(count("SELECT max(id) FROM event"), 100564);
+}
+
 static void a_run_shows_its_progress_and_its_end(void **state)
 {
     AUTO(catalog_close) struct catalog *c = open_catalog();
@@ -701,6 +769,8 @@ int main(void)
         TEST(a_transaction_is_all_or_nothing),
         TEST(closing_rolls_an_open_transaction_back),
         TEST(events_come_back_newest_first),
+        TEST(what_happened_long_ago_is_forgotten),
+        TEST(what_happens_too_often_is_forgotten_sooner),
         TEST(a_run_shows_its_progress_and_its_end),
         TEST(the_file_is_for_its_owner_only),
         TEST(a_missing_directory_is_said),

@@ -106,12 +106,44 @@ static void the_runs_of_one_job_are_found(void **state)
     assert_int_equal(runs.rows[1].started_us, 1);
 }
 
+static void a_run_of(struct catalog *c, const char *job, int64_t us, int status)
+{
+    struct catalog_run run = {
+        .job = job, .command = "backup", .cluster = "a", .started_us = us, .exit_status = status};
+
+    OK(catalog_run_begin(c, &run, &run.id, &err), &err);
+    run.finished_us = us + 1;
+    if (status >= 0)
+        OK(catalog_run_finish(c, &run, &err), &err);
+}
+
+static void a_frequent_job_does_not_hide_the_others(void **state)
+{
+    AUTO(catalog_close) struct catalog *c = fresh("last");
+    AUTO(catalog_runs_free) struct catalog_runs runs = {0};
+    static const int64_t expected[] = {40, 39, 6, 5, 3};
+    (void)state;
+
+    a_run_of(c, "nightly", 1, 0);
+    a_run_of(c, "nightly", 3, 3);
+    a_run_of(c, "nightly", 4, 1);
+    a_run_of(c, "nightly", 5, 1);
+    a_run_of(c, NULL, 6, 0);
+    for (int i = 7; i <= 40; i++)
+        a_run_of(c, "often", i, i == 40 ? -1 : 0);
+    OK(catalog_get_last_runs(c, "a", 2, &runs, &err), &err);
+    assert_int_equal(runs.n, LENGTH(expected));
+    for (size_t i = 0; i < runs.n; i++)
+        assert_int_equal(runs.rows[i].started_us, expected[i]);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_job_is_kept_and_changed),
         cmocka_unit_test(the_end_that_a_runner_leaves_is_not_overwritten),
         cmocka_unit_test(the_runs_of_one_job_are_found),
+        cmocka_unit_test(a_frequent_job_does_not_hide_the_others),
     };
     int rc;
 

@@ -211,6 +211,29 @@ static int commit_twice(struct store_writer *w, enum store_commit_mode mode, str
     return err_set(err, ERR_EXISTS, "there is an object of that name");
 }
 
+static void a_lease_that_is_taken_back_was_never_there(void **state)
+{
+    struct world w = {.heartbeat_s = 60, .ttl_s = 900};
+    AUTO(lease_drop) struct lease *again = NULL;
+    struct lease *l = NULL;
+    struct lease_seen *seen;
+    struct err err = {0};
+    size_t n;
+    (void)state;
+
+    world_begin(&w);
+    OK(lease_take(&l, w.repo, MINE, &plain_terms, NULL, &err), &err);
+    OK(lease_withdraw(&l, &err), &err);
+    assert_null(l);
+    seen_all(w.repo, &seen, &n);
+    assert_int_equal(n, 0);
+    leases_free(&seen, n);
+    OK(lease_take(&again, w.repo, MINE, &plain_terms, NULL, &err), &err);
+    lease_drop(&again);
+    OK(lease_withdraw(&again, &err), &err); /* of none: nothing */
+    world_end(&w);
+}
+
 static void its_own_object_is_no_conflict_after_a_lost_reply(void **state)
 {
     AUTO(world_end) struct world w = {0};
@@ -818,6 +841,7 @@ int main(void)
         cmocka_unit_test(new_terms_replace_the_old_ones),
         cmocka_unit_test(a_set_cannot_be_leased_twice),
         cmocka_unit_test(a_dropped_lease_stays_like_that_of_a_crashed_writer),
+        cmocka_unit_test(a_lease_that_is_taken_back_was_never_there),
         cmocka_unit_test(its_own_object_is_no_conflict_after_a_lost_reply),
         cmocka_unit_test(whatever_call_fails_taking_says_so),
         cmocka_unit_test(a_lease_outlives_its_ttl_by_being_renewed),

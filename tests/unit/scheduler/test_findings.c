@@ -154,6 +154,8 @@ static void an_old_backup_is_a_warning(void **state)
     said(&s, "backups", FINDING_OK, "1, the newest");
     s.backup.stop_us = NOW - 8 * D - S;
     said(&s, "backups", FINDING_WARNING, "is 8 d 00:00 old; it may be 8 d 00:00");
+    s.backup.stop_us = NOW + 30 * D; /* a clock was a month ahead */
+    said(&s, "backups", FINDING_WARNING, "which is still to come");
     s.view.backups.n = 0;
     said(&s, "backups", FINDING_WARNING, "there is none");
     scene_end(&s);
@@ -414,6 +416,8 @@ static void drills_that_failed_or_are_old_are_told(void **state)
     said(&s, "drill", FINDING_WARNING, "none has passed yet");
     drill(&s, NOW - 9 * D, "passed");
     said(&s, "drill", FINDING_WARNING, "the last one that passed was at 2026-11-13");
+    drill(&s, NOW + 300 * D, "passed"); /* a clock was ahead */
+    said(&s, "drill", FINDING_WARNING, "the last one that passed was at 2026-11-13");
     scene_end(&s);
 }
 
@@ -435,10 +439,10 @@ static void what_a_verification_found_is_told(void **state)
     scene_end(&s);
 }
 
-static void run_of(struct scene *s, int64_t us, int status, const char *message)
+static void run_of_job(struct scene *s, const char *job, int64_t us, int status,
+                       const char *message)
 {
-    struct catalog_run row = {
-        .job = "nightly", .command = "backup", .cluster = "main", .started_us = us};
+    struct catalog_run row = {.job = job, .command = "backup", .cluster = "main", .started_us = us};
     struct err err = {0};
 
     OK(catalog_run_begin(s->catalog, &row, &row.id, &err), &err);
@@ -447,6 +451,30 @@ static void run_of(struct scene *s, int64_t us, int status, const char *message)
     row.message = message;
     if (status >= 0)
         OK(catalog_run_finish(s->catalog, &row, &err), &err);
+}
+
+static void run_of(struct scene *s, int64_t us, int status, const char *message)
+{
+    run_of_job(s, "nightly", us, status, message);
+}
+
+/* A job of every minute has more runs in a day than anybody reads. */
+static void a_job_that_runs_often_hides_no_other(void **state)
+{
+    struct scene s;
+    struct err err = {0};
+    (void)state;
+
+    scene_begin(&s, "repos: {local: {path: /backup}}\nclusters: {main: {}}\n"
+                    "jobs: {nightly: {run: backup, cron: '0 1 * * *', time_zone: UTC},"
+                    " often: {run: check, cron: '* * * * *', time_zone: UTC}}\n");
+    run_of(&s, NOW - 20 * H, 1, "no server");
+    OK(catalog_begin(s.catalog, &err), &err);
+    for (unsigned i = 0; i < 1200; i++)
+        run_of_job(&s, "often", NOW - 20 * H + (i + 1) * 60 * S, 0, NULL);
+    OK(catalog_commit(s.catalog, &err), &err);
+    said(&s, "job", FINDING_WARNING, "\"nightly\" failed");
+    scene_end(&s);
 }
 
 static void a_job_that_failed_last_time_is_told(void **state)
@@ -459,6 +487,7 @@ static void a_job_that_failed_last_time_is_told(void **state)
     assert_null(look(&s, "job")); /* it never ran */
     run_of(&s, NOW - 5 * H, 0, NULL);
     said(&s, "job", FINDING_OK, "\"nightly\" succeeded");
+    run_of(&s, NOW + 30 * D, 0, NULL); /* the clock was a month ahead */
     run_of(&s, NOW - 4 * H, 1, "no server");
     said(&s, "job", FINDING_WARNING, "\"nightly\" failed at 2026-11-22 08:00:00+00 (status 1): no");
     run_of(&s, NOW - 3 * H, 76, NULL); /* it was not to be done here */
@@ -504,6 +533,7 @@ int main(void)
         cmocka_unit_test(drills_that_failed_or_are_old_are_told),
         cmocka_unit_test(what_a_verification_found_is_told),
         cmocka_unit_test(a_job_that_failed_last_time_is_told),
+        cmocka_unit_test(a_job_that_runs_often_hides_no_other),
         cmocka_unit_test(a_repository_that_cannot_be_read_is_a_failure_if_it_is_required),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/time.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -248,6 +249,39 @@ static void broken_and_endless_requests_harm_nobody(void **state)
     fail_msg("it does not answer any more");
 }
 
+static void is_well(bool expected)
+{
+    AUTO(fd_close) int fd = dial();
+    const char request[] = "GET /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
+    const struct timeval patience = {.tv_sec = expected ? 5 : 1};
+    char part[4096];
+
+    setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
+    if (send(fd, request, strlen(request), MSG_NOSIGNAL) < 0)
+        fail_msg("cannot send");
+    assert_int_equal(read(fd, part, sizeof part) > 0, expected);
+}
+
+/* A byte now and then keeps a connection, and all connections keep everybody else out. */
+static void who_asks_slowly_is_cut_off(void **state)
+{
+    int slow[64];
+    (void)state;
+
+    for (size_t i = 0; i < LENGTH(slow); i++) {
+        slow[i] = dial();
+        assert_int_equal(send(slow[i], "GET /", 5, MSG_NOSIGNAL), 5);
+    }
+    clock_sleep_ms(200);
+    is_well(false);
+    http_cut_off(http, 60000000); /* not that long */
+    is_well(false);
+    http_cut_off(http, 0);
+    is_well(true);
+    for (size_t i = 0; i < LENGTH(slow); i++)
+        close(slow[i]);
+}
+
 static int ask_often(void *ctx, unsigned index, struct err *err)
 {
     static const char *const paths[] = {"/", "/metrics", "/status"};
@@ -318,6 +352,7 @@ int main(void)
         cmocka_unit_test(other_names_are_refused_on_loopback),
         cmocka_unit_test(a_host_is_read_with_care),
         cmocka_unit_test(broken_and_endless_requests_harm_nobody),
+        cmocka_unit_test(who_asks_slowly_is_cut_off),
         cmocka_unit_test(many_may_ask_at_once),
         cmocka_unit_test(a_port_that_is_taken_is_named),
         cmocka_unit_test(it_ends_soon_and_can_begin_again),

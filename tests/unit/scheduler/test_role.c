@@ -55,11 +55,33 @@ static void what_is_not_certain_is_no_role(void **state)
     }
 }
 
+/* It may be anybody who answers at that address. */
+static void what_patroni_says_steers_no_terminal(void **state)
+{
+    static const char *const table[] = {
+        "{\"state\": \"\\u001b[2Jgone\\u009b31m\\r\\n\", \"role\": \"replica\"}",
+        "{\"state\": \"running\", \"role\": \"\\u001b[2Jgone\\u009b31m\\r\\n\"}",
+    };
+    (void)state;
+
+    for (size_t i = 0; i < LENGTH(table); i++) {
+        enum server_role role;
+        bool recovers;
+
+        FAILS(role_parse_patroni(table[i], strlen(table[i]), &role, &recovers, &err), &err,
+              ERR_BUSY);
+        assert_non_null(strstr(err.msg, "gone"));
+        assert_null(strpbrk(err.msg, "\033\r\n"));
+        assert_null(strstr(err.msg, "\xc2\x9b"));
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(patronis_answers_are_understood),
         cmocka_unit_test(what_is_not_certain_is_no_role),
+        cmocka_unit_test(what_patroni_says_steers_no_terminal),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
