@@ -21,8 +21,8 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "postgres/lsn.h"
-#include "repo/lease.h"
-#include "wal/prove.h"
+#include "repo/lease/lease.h"
+#include "wal/index/prove.h"
 
 static struct progress *progress_of(struct run *r)
 {

@@ -11,7 +11,7 @@
 #include "base/progress.h"
 #include "base/queue.h"
 #include "config/config.h"
-#include "repo/manifest.h"
+#include "repo/manifest/manifest.h"
 
 enum { BACKUP_AUTO = 'A' }; /* as type: incremental where that can be, else full */
 struct backup_request {

@@ -12,7 +12,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "postgres/page.h"
-#include "repo/fingerprints.h"
+#include "repo/reuse/fingerprints.h"
 
 struct comparer {
     struct pack_reader *packs;

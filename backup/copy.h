@@ -15,8 +15,8 @@
 #include "backup/increment.h"
 #include "backup/suspect.h"
 #include "base/progress.h"
-#include "repo/adopt.h"
-#include "repo/pack.h"
+#include "repo/pack/pack.h"
+#include "repo/reuse/adopt.h"
 
 enum {
     BUNDLE_SIZE = 512 << 10, /* raw bytes of a bundle */

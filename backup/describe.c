@@ -9,7 +9,7 @@
 #include "base/version.h"
 #include "postgres/label.h"
 #include "postgres/timeline.h"
-#include "repo/wal_object.h"
+#include "repo/wal/wal_object.h"
 
 static void put_setting(struct backup_info *info, const char *name, int64_t value)
 {

@@ -9,9 +9,9 @@
 #include "base/mem.h"
 #include "postgres/lsn.h"
 #include "postgres/relfile.h"
-#include "repo/wal_object.h"
-#include "wal/index.h"
-#include "wal/prove.h"
+#include "repo/wal/wal_object.h"
+#include "wal/index/index.h"
+#include "wal/index/prove.h"
 
 /* ---- owners by name ---- */
 

@@ -6,7 +6,7 @@
 #include "backup/spill.h"
 #include "base/queue.h"
 #include "postgres/version.h"
-#include "repo/manifest.h"
+#include "repo/manifest/manifest.h"
 
 /* Directories of databases. Only the one in a database's own tablespace has a PG_VERSION; the
  * others hold those of its tables that were put elsewhere. */

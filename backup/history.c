@@ -6,7 +6,7 @@
 #include "base/fs.h"
 #include "base/log.h"
 #include "postgres/timeline.h"
-#include "repo/wal_object.h"
+#include "repo/wal/wal_object.h"
 
 static int complete_one(const struct wal_place *p, int data_fd, uint32_t timeline, struct err *err)
 {

@@ -3,8 +3,8 @@
 #define PGBR_BACKUP_HISTORY_H
 
 #include "postgres/timeline.h"
-#include "repo/manifest.h"
-#include "wal/prove.h"
+#include "repo/manifest/manifest.h"
+#include "wal/index/prove.h"
 
 /*
  * Archives the history files of the spans' timelines from pg_wal where the repository has none: a

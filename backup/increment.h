@@ -13,8 +13,8 @@
 #define PGBR_BACKUP_INCREMENT_H
 
 #include "backup/spill.h"
-#include "repo/manifest.h"
-#include "wal/changed.h"
+#include "repo/manifest/manifest.h"
+#include "wal/index/changed.h"
 
 struct increment {
     struct manifest *base;

@@ -9,8 +9,8 @@
 #include "backup/session.h"
 #include "base/fs.h"
 #include "postgres/control.h"
-#include "repo/lease.h"
-#include "wal/prove.h"
+#include "repo/lease/lease.h"
+#include "wal/index/prove.h"
 
 /* Everything a backup holds on to; released on every way out. */
 struct run {

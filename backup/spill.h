@@ -13,7 +13,7 @@
 
 #include "base/buf.h"
 #include "base/err.h"
-#include "repo/manifest.h"
+#include "repo/manifest/manifest.h"
 
 enum { SMALL_FILE = 64 << 10 }; /* below: bundled */
 

@@ -15,7 +15,7 @@
 
 #include "base/err.h"
 #include "base/queue.h"
-#include "repo/manifest.h"
+#include "repo/manifest/manifest.h"
 
 enum suspect_state { SUSPECT_OPEN, SUSPECT_MISREAD, SUSPECT_CLEARED };
 struct suspect_page {

@@ -11,7 +11,7 @@
 #include "base/json.h"
 #include "cli/app.h"
 #include "postgres/facts.h"
-#include "repo/manifest.h"
+#include "repo/manifest/manifest.h"
 
 enum check_state { CHECK_OK, CHECK_WARNING, CHECK_FAILED, CHECK_STATES };
 

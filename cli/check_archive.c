@@ -9,8 +9,8 @@
 #include "cli/check.h"
 #include "postgres/lsn.h"
 #include "postgres/server.h"
-#include "repo/wal_object.h"
-#include "wal/prove.h"
+#include "repo/wal/wal_object.h"
+#include "wal/index/prove.h"
 
 enum {
     AGAIN_MS = 5000, /* how long to wait for WAL once it did not reach another repository */

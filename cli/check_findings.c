@@ -1,15 +1,15 @@
 /*
  * check_findings.c - what repositories hold, what the archiver says of itself, what waits in
- * pg_wal, and what the catalog remembers: looked at here, judged by scheduler/findings.h as for the
- * status page.
+ * pg_wal, and what the catalog remembers: looked at here, judged by scheduler/status/findings.h as
+ * for the status page.
  */
 #include <stdlib.h>
 
 #include "base/clock.h"
 #include "base/mem.h"
 #include "cli/check.h"
-#include "scheduler/findings.h"
-#include "scheduler/policy.h"
+#include "scheduler/status/findings.h"
+#include "scheduler/status/policy.h"
 
 struct looked {
     struct findings_repo *repos;

@@ -11,7 +11,7 @@
 #include "cli/check.h"
 #include "cli/job_words.h"
 #include "postgres/control.h"
-#include "scheduler/jobs.h"
+#include "scheduler/jobs/jobs.h"
 
 enum { STATE_NEEDS = 64 << 20 }; /* bytes: catalog, and paths of a large backup that spill */
 

@@ -11,7 +11,7 @@
 #include "cli/expiry.h"
 #include "postgres/lsn.h"
 #include "repo/key_slots.h"
-#include "wal/verify.h"
+#include "wal/reach/verify.h"
 
 enum {
     DISK_NEEDS = 64 << 20, /* bytes: two packs; less and nothing more can be stored */

@@ -10,8 +10,8 @@
 #include "base/mem.h"
 #include "cli/app.h"
 #include "postgres/lsn.h"
-#include "wal/get.h"
-#include "wal/push.h"
+#include "wal/archive/get.h"
+#include "wal/archive/push.h"
 
 /* ---- archive-push ---- */
 

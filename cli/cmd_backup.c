@@ -9,7 +9,7 @@
 #include "cli/run_record.h"
 #include "cli/show.h"
 #include "cli/upkeep.h"
-#include "wal/fill.h"
+#include "wal/reach/fill.h"
 
 struct wanted {
     int type;

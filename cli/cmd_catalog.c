@@ -8,7 +8,7 @@
 #include "base/mem.h"
 #include "cli/app.h"
 #include "cli/show.h"
-#include "scheduler/view.h"
+#include "scheduler/status/view.h"
 
 /* A catalog that is whole keeps its history of runs; one that is not is moved aside. */
 static int open_catalog(struct app *app, struct catalog **c, struct err *err)

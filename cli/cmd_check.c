@@ -9,7 +9,7 @@
 #include "base/utf8.h"
 #include "cli/check.h"
 #include "postgres/conn.h"
-#include "scheduler/findings.h"
+#include "scheduler/status/findings.h"
 
 static const char *const state_names[CHECK_STATES] = {"ok", "warning", "failed"};
 

@@ -10,7 +10,7 @@
 #include "base/mem.h"
 #include "cli/keys.h"
 #include "cli/new_secret.h"
-#include "repo/key_text.h"
+#include "repo/object/key_text.h"
 
 enum { SHEET_MAX = 64 << 10 };
 

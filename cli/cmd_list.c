@@ -6,7 +6,7 @@
 #include "cli/run_record.h"
 #include "cli/show_jobs.h"
 #include "cli/show_list.h"
-#include "scheduler/policy.h"
+#include "scheduler/status/policy.h"
 
 struct wanted {
     const char *repo;

@@ -5,7 +5,7 @@
 #include "base/clock.h"
 #include "base/fs.h"
 #include "cli/app.h"
-#include "scheduler/metrics.h"
+#include "scheduler/page/metrics.h"
 
 enum { READABLE_BY_ALL = 0644 }; /* node_exporter is another user */
 

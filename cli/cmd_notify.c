@@ -7,7 +7,7 @@
 #include "base/log.h"
 #include "cli/app.h"
 #include "cli/show.h"
-#include "scheduler/notify.h"
+#include "scheduler/notify/notify.h"
 
 enum { PENDING_SHOWN = 20 };
 

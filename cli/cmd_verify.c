@@ -11,10 +11,10 @@
 #include "cli/run_record.h"
 #include "cli/show.h"
 #include "postgres/lsn.h"
-#include "repo/names.h"
-#include "repo/verify.h"
-#include "wal/sums.h"
-#include "wal/verify.h"
+#include "repo/object/names.h"
+#include "repo/verify/verify.h"
+#include "wal/index/sums.h"
+#include "wal/reach/verify.h"
 
 struct wanted {
     const char *repo, *label;

@@ -11,7 +11,7 @@
 #include "base/log.h"
 #include "cli/app.h"
 #include "cli/show_windows.h"
-#include "scheduler/policy.h"
+#include "scheduler/status/policy.h"
 
 enum { SERVER_WAIT_S = 3 };
 

@@ -15,7 +15,7 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "cli/app.h"
-#include "scheduler/notify.h"
+#include "scheduler/notify/notify.h"
 
 void run_event_free(struct run_event *e)
 {

@@ -4,8 +4,8 @@
 
 #include "base/json.h"
 #include "cli/app.h"
-#include "repo/expire.h"
-#include "scheduler/policy.h"
+#include "repo/expire/expire.h"
+#include "scheduler/status/policy.h"
 
 /* Opens with the key where that can be had; deleting needs none. */
 int expiry_open(struct app *app, const struct cluster_config *cluster, const char *name,

@@ -8,7 +8,7 @@
 #include "base/mem.h"
 #include "base/version.h"
 #include "cli/keys.h"
-#include "repo/key_text.h"
+#include "repo/object/key_text.h"
 
 /* ---- what there is ---- */
 

@@ -2,7 +2,7 @@
 #ifndef PGBR_CLI_NEW_SECRET_H
 #define PGBR_CLI_NEW_SECRET_H
 
-#include "repo/key.h"
+#include "repo/object/key.h"
 
 /* Set in the environment instead of a file. */
 #define NEW_PASS_VARIABLE "PGBR_NEW_CIPHER_PASS"

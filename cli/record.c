@@ -2,7 +2,7 @@
 #include "cli/record.h"
 
 #include "base/log.h"
-#include "scheduler/view.h"
+#include "scheduler/status/view.h"
 
 void record_backup(struct app *app, struct repo *repo, const struct pubinfo *pub)
 {

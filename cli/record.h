@@ -4,7 +4,7 @@
 #define PGBR_CLI_RECORD_H
 
 #include "cli/app.h"
-#include "repo/manifest.h"
+#include "repo/manifest/manifest.h"
 
 void record_backup(struct app *app, struct repo *repo, const struct pubinfo *pub);
 

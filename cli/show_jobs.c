@@ -11,8 +11,8 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "cli/show.h"
-#include "scheduler/clock.h"
-#include "scheduler/jobs.h"
+#include "scheduler/jobs/clock.h"
+#include "scheduler/jobs/jobs.h"
 
 /* Everything that is known of the jobs now. */
 struct known {

@@ -4,7 +4,7 @@
 #define PGBR_CLI_SHOW_LIST_H
 
 #include "base/json.h"
-#include "scheduler/view.h"
+#include "scheduler/status/view.h"
 
 struct list_out {
     bool json;

@@ -4,7 +4,7 @@
 
 #include "base/json.h"
 #include "restore/restore.h"
-#include "scheduler/view.h"
+#include "scheduler/status/view.h"
 
 /* What windows_text() and windows_json() tell besides: how a cluster stands now. */
 struct standing {

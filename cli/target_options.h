@@ -2,7 +2,7 @@
 #ifndef PGBR_CLI_TARGET_OPTIONS_H
 #define PGBR_CLI_TARGET_OPTIONS_H
 
-#include "wal/target.h"
+#include "wal/reach/target.h"
 
 /* Rows of a command's table; "target" itself is the command's own, with the code 'T'. */
 #define TARGET_OPTIONS                                                                             \

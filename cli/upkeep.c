@@ -3,8 +3,8 @@
 
 #include "base/log.h"
 #include "base/mem.h"
-#include "repo/manifest.h"
-#include "wal/sums.h"
+#include "repo/manifest/manifest.h"
+#include "wal/index/sums.h"
 
 enum { SUMS_TIME_US = 60 * 1000000 };
 

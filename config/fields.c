@@ -10,7 +10,7 @@
 #include "base/mem.h"
 #include "config/suggest.h"
 #include "config/units.h"
-#include "repo/names.h"
+#include "repo/object/names.h"
 
 int fail_here(const struct node *n, struct err *err, const char *fmt, ...)
 {

@@ -6,7 +6,7 @@
 #ifndef PGBR_REPO_DESCRIPTOR_H
 #define PGBR_REPO_DESCRIPTOR_H
 
-#include "repo/fields.h"
+#include "repo/object/fields.h"
 #include "repo/repo.h"
 
 /* A feature that a reader does not know: refuse; read but do not write or expire; ignore. */

@@ -13,9 +13,9 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "repo/chunk.h"
-#include "repo/key.h"
-#include "repo/names.h"
+#include "repo/object/chunk.h"
+#include "repo/object/key.h"
+#include "repo/object/names.h"
 #include "repo/store/store.h"
 
 struct repo_options {      /* all borrowed during the call */

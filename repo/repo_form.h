@@ -3,7 +3,7 @@
 #define PGBR_REPO_REPO_FORM_H
 
 #include "repo/descriptor.h"
-#include "repo/object.h"
+#include "repo/object/object.h"
 #include "repo/repo.h"
 
 struct repo {

@@ -7,7 +7,7 @@
 #include <string.h>
 
 #include "base/mem.h"
-#include "repo/object.h"
+#include "repo/object/object.h"
 #include "repo/repo_form.h"
 
 enum { ACCEPT_TRIES = 100 };

@@ -11,7 +11,7 @@
 #include "base/crash.h"
 #include "base/crypt.h"
 #include "base/mem.h"
-#include "repo/object.h"
+#include "repo/object/object.h"
 #include "repo/repo_form.h"
 
 /* What a new repository is to be. */

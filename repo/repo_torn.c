@@ -7,7 +7,7 @@
  */
 #include "base/log.h"
 #include "base/mem.h"
-#include "repo/object.h"
+#include "repo/object/object.h"
 #include "repo/repo_form.h"
 
 static int remove_torn(struct store *store, const char *key, struct err *err)

@@ -2,8 +2,8 @@
  * beside.c - what the plan of a copy has to say about the original, where that is on this host.
  *
  * A tablespace made after the backup is made again by recovery, in the directory that the WAL
- * names. On this host that is the original's; archive-get refuses such WAL (wal/guard.h), and here
- * it is told before anything is restored.
+ * names. On this host that is the original's; archive-get refuses such WAL (wal/archive/guard.h),
+ * and here it is told before anything is restored.
  */
 #include <dirent.h>
 #include <fcntl.h>

@@ -10,7 +10,7 @@
 
 #include <pthread.h>
 
-#include "repo/manifest.h"
+#include "repo/manifest/manifest.h"
 
 struct chunk_at {
     uint32_t set, pack, chunk;

@@ -6,7 +6,7 @@
 
 #include "base/mem.h"
 #include "config/open.h"
-#include "wal/recall.h"
+#include "wal/reach/recall.h"
 
 static int64_t length_of(const struct window *w)
 {

@@ -6,7 +6,7 @@
 #define PGBR_RESTORE_JOB_H
 
 #include "config/open.h"
-#include "repo/lease.h"
+#include "repo/lease/lease.h"
 #include "restore/layout.h"
 #include "restore/oldwal.h"
 #include "restore/recovery.h"

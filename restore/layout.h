@@ -16,7 +16,7 @@
 
 #include "base/buf.h"
 #include "base/err.h"
-#include "repo/manifest.h"
+#include "repo/manifest/manifest.h"
 #include "restore/restore.h"
 
 #define CONFIG_DIR "pgbr_config" /* below the data directory: configuration from outside it */

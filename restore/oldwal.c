@@ -13,7 +13,7 @@
 #include "base/mem.h"
 #include "postgres/lsn.h"
 #include "postgres/wal_reader.h"
-#include "wal/push.h"
+#include "wal/archive/push.h"
 
 /* ---- what it holds ---- */
 

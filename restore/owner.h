@@ -5,7 +5,7 @@
 #include <stdbool.h>
 #include <sys/types.h>
 
-#include "repo/manifest.h"
+#include "repo/manifest/manifest.h"
 
 struct owner_memory {
     char *user, *group; /* asked last */

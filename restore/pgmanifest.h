@@ -13,7 +13,7 @@
 #include <stdint.h>
 
 #include "base/err.h"
-#include "repo/manifest.h"
+#include "repo/manifest/manifest.h"
 
 struct pgmanifest;
 /* Creates "backup_manifest" in the directory, which must not have one. */

@@ -18,11 +18,11 @@
 #include "base/hash.h"
 #include "base/log.h"
 #include "base/mem.h"
-#include "repo/lease.h"
-#include "repo/names.h"
+#include "repo/lease/lease.h"
+#include "repo/object/names.h"
 #include "restore/fetch.h"
 #include "restore/job.h"
-#include "wal/pin.h"
+#include "wal/archive/pin.h"
 
 void restore_job_free(struct restore_job **job)
 {

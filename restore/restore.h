@@ -12,7 +12,7 @@
 #include "base/progress.h"
 #include "base/queue.h"
 #include "config/config.h"
-#include "wal/target.h"
+#include "wal/reach/target.h"
 
 enum restore_action { ACTION_DEFAULT, ACTION_PAUSE, ACTION_PROMOTE, ACTION_SHUTDOWN };
 enum restore_archive { RESTORE_ARCHIVE_OFF, RESTORE_ARCHIVE_ON };

@@ -13,7 +13,7 @@
 #include <sys/types.h>
 
 #include "base/buf.h"
-#include "repo/extent.h"
+#include "repo/pack/extent.h"
 #include "restore/late_crc.h"
 
 enum item_kind { ITEM_EMPTY, ITEM_BUNDLE, ITEM_PAGES };

@@ -12,7 +12,7 @@
 #include "base/mem.h"
 #include "base/utf8.h"
 #include "config/open.h"
-#include "repo/names.h"
+#include "repo/object/names.h"
 
 enum { US = 1000000, ATTEMPTS_MAX = 1000, KIND_SHIFT = 16 };
 #define CLOCKS_APART_US INT64_C(600000000) /* of hosts, and of the store, that are right */

@@ -18,7 +18,7 @@
 #ifndef PGBR_SCHEDULER_ELSEWHERE_H
 #define PGBR_SCHEDULER_ELSEWHERE_H
 
-#include "repo/lease.h"
+#include "repo/lease/lease.h"
 #include "scheduler/runner.h"
 
 enum elsewhere_state {

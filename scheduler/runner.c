@@ -13,9 +13,9 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "catalog/jobs.h"
-#include "scheduler/child.h"
-#include "scheduler/events.h"
-#include "scheduler/jobs.h"
+#include "scheduler/jobs/child.h"
+#include "scheduler/jobs/events.h"
+#include "scheduler/jobs/jobs.h"
 #include "scheduler/turn.h"
 
 enum {

@@ -20,7 +20,7 @@
 #define PGBR_SCHEDULER_RUNNER_H
 
 #include "config/config.h"
-#include "scheduler/clock.h"
+#include "scheduler/jobs/clock.h"
 
 struct run_order {
     const struct config *config;

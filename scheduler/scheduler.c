@@ -13,12 +13,12 @@
 #include "base/fs.h"
 #include "base/log.h"
 #include "base/mem.h"
-#include "scheduler/child.h"
-#include "scheduler/clock.h"
-#include "scheduler/events.h"
-#include "scheduler/http.h"
-#include "scheduler/jobs.h"
-#include "scheduler/notify.h"
+#include "scheduler/jobs/child.h"
+#include "scheduler/jobs/clock.h"
+#include "scheduler/jobs/events.h"
+#include "scheduler/jobs/jobs.h"
+#include "scheduler/notify/notify.h"
+#include "scheduler/page/http.h"
 #include "scheduler/supervisor.h"
 
 enum {

@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "base/log.h"
-#include "scheduler/jobs.h"
+#include "scheduler/jobs/jobs.h"
 #include "scheduler/role.h"
 
 struct turn_taker {

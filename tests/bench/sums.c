@@ -19,9 +19,9 @@
 #include "config/open.h"
 #include "postgres/lsn.h"
 #include "tests/lib/wal_make.h"
-#include "wal/changed.h"
-#include "wal/index.h"
-#include "wal/sums.h"
+#include "wal/index/changed.h"
+#include "wal/index/index.h"
+#include "wal/index/sums.h"
 
 #define SYSTEM_ID UINT64_C(7300000000000000001)
 enum { MAJOR = 15, SEGMENT = 1 << 20, CHANGES = 2000, RELATIONS = 20, RELATION_BLOCKS = 100000 };

@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "base/mem.h"
-#include "repo/contents_form.h"
+#include "repo/pack/contents_form.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

@@ -7,7 +7,7 @@
 #include "base/mem.h"
 #include "repo/descriptor.h"
 #include "repo/state.h"
-#include "wal/ahead.h"
+#include "wal/archive/ahead.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

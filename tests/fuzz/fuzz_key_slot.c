@@ -2,7 +2,7 @@
  * fuzz_key_slot.c - any bytes as the body of a key slot. No secret is given: what is derived from
  * one is not what a fuzzer could find, and scrypt with a gigabyte would take its time.
  */
-#include "repo/key.h"
+#include "repo/object/key.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

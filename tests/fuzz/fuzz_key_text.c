@@ -1,5 +1,5 @@
 /* fuzz_key_text.c - any text as a recovery sheet; what is accepted is written and read the same. */
-#include "repo/key_text.h"
+#include "repo/object/key_text.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "repo/extent.h"
+#include "repo/pack/extent.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

@@ -6,7 +6,7 @@
 
 #include "base/fs.h"
 #include "base/mem.h"
-#include "repo/object_form.h"
+#include "repo/object/object_form.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "repo/manifest_form.h"
+#include "repo/manifest/manifest_form.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

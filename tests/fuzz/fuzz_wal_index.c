@@ -4,7 +4,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 
-#include "repo/wal_index.h"
+#include "repo/wal/wal_index.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

@@ -9,7 +9,7 @@
 #include <string.h>
 
 #include "base/hash.h"
-#include "wal/index.h"
+#include "wal/index/index.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

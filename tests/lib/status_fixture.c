@@ -7,7 +7,7 @@
 
 #include "base/mem.h"
 #include "postgres/lsn.h"
-#include "repo/retention.h"
+#include "repo/expire/retention.h"
 
 enum { SEGMENT = 16 << 20 };
 #define SYSTEM_ID UINT64_C(7000000000000000001)

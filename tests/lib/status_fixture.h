@@ -6,7 +6,7 @@
 #ifndef PGBR_TESTS_LIB_STATUS_FIXTURE_H
 #define PGBR_TESTS_LIB_STATUS_FIXTURE_H
 
-#include "scheduler/status.h"
+#include "scheduler/status/status.h"
 
 #define FIXTURE_NOW INT64_C(1795950000000000) /* 2026-11-29 11:00:00 UTC */
 #define FIXTURE_HOUR INT64_C(3600000000)

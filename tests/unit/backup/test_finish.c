@@ -1,10 +1,10 @@
 /* test_finish.c - the file table of a backup, and databases that were copied file by file while it
  * ran. */
 #include "postgres/lsn.h"
-#include "repo/wal_object.h"
+#include "repo/wal/wal_object.h"
 #include "tests/lib/wal_make.h"
 #include "tests/unit/backup/attempt.h"
-#include "wal/index.h"
+#include "wal/index/index.h"
 
 enum { SEGSZ = 1 << 20 };
 

@@ -6,7 +6,7 @@
 #include "backup/run.h"
 #include "base/clock.h"
 #include "base/mem.h"
-#include "repo/manifest_build.h"
+#include "repo/manifest/manifest_build.h"
 #include "tests/unit/repo/sample_repo.h"
 
 enum { RAW = 128 << 10, PACK_SIZE = 256 << 10, STALL_MS = 200 };

@@ -13,9 +13,9 @@
 
 #include "base/clock.h"
 #include "base/mem.h"
-#include "repo/expire.h"
-#include "repo/lease.h"
-#include "repo/marks.h"
+#include "repo/expire/expire.h"
+#include "repo/lease/lease.h"
+#include "repo/lease/marks.h"
 #include "repo/store/store_driver.h"
 #include "tests/unit/repo/sample_repo.h"
 

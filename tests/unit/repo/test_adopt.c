@@ -1,12 +1,12 @@
 /* test_adopt.c - what an interrupted backup stored is found again, what may go away is not. */
-#include "repo/adopt.h"
+#include "repo/reuse/adopt.h"
 
 #include <stdlib.h>
 
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
-#include "repo/lease.h"
+#include "repo/lease/lease.h"
 #include "repo/store/store_driver.h"
 #include "tests/lib/repo_fixture.h"
 #include "tests/lib/test.h"

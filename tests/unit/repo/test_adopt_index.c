@@ -1,5 +1,5 @@
 /* test_adopt_index.c - the lookup finds what was added and nothing else, wherever it lies. */
-#include "repo/adopt_index.h"
+#include "repo/reuse/adopt_index.h"
 
 #include <fcntl.h>
 #include <stdio.h>

@@ -6,10 +6,10 @@
 
 #include "base/clock.h"
 #include "base/mem.h"
-#include "repo/adopt.h"
-#include "repo/lease.h"
-#include "repo/manifest.h"
-#include "repo/verify.h"
+#include "repo/lease/lease.h"
+#include "repo/manifest/manifest.h"
+#include "repo/reuse/adopt.h"
+#include "repo/verify/verify.h"
 #include "tests/unit/repo/sample_repo.h"
 
 enum { FILES = 10, FILE_SIZE = 60 << 10, PACK_SIZE = 256 << 10 };

@@ -5,7 +5,7 @@
 #include "base/crypt.h"
 #include "base/hash.h"
 #include "base/mem.h"
-#include "repo/chunk.h"
+#include "repo/object/chunk.h"
 
 #define LABEL "20260102T030405Z-F-0a1b2c"
 

@@ -1,4 +1,4 @@
-#include "repo/contents_form.h"
+#include "repo/pack/contents_form.h"
 
 #include <stdio.h>
 #include <stdlib.h>

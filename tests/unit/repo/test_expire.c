@@ -2,7 +2,7 @@
  * meanwhile. Failing calls are in test_expire_faults.c, all interleavings in tests/model/. */
 #include "tests/unit/repo/expire_world.h"
 
-#include "repo/object.h"
+#include "repo/object/object.h"
 
 /* One text of all keys. */
 static int add_key(void *ctx, const struct store_entry *e, struct err *ignored)

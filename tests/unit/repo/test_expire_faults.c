@@ -2,7 +2,7 @@
  * what is listed is whole at any moment, and the next run finishes what was begun. */
 #include "tests/unit/repo/expire_world.h"
 
-#include "repo/verify.h"
+#include "repo/verify/verify.h"
 
 /* What there is, and what must be left. */
 struct scene {

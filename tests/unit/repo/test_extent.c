@@ -1,4 +1,4 @@
-#include "repo/extent.h"
+#include "repo/pack/extent.h"
 
 #include <stdlib.h>
 

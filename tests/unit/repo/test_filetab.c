@@ -2,7 +2,7 @@
 #include <stdlib.h>
 
 #include "base/mem.h"
-#include "repo/manifest_form.h"
+#include "repo/manifest/manifest_form.h"
 #include "tests/lib/test.h"
 
 static struct err err;

@@ -2,7 +2,7 @@
 #include "tests/unit/repo/golden.h"
 
 #include "base/log.h"
-#include "repo/verify.h"
+#include "repo/verify/verify.h"
 
 struct golden {
     struct store *store; /* a copy: reading leases asks the store's clock, which writes */

@@ -8,8 +8,8 @@
 #include "base/clock.h"
 #include "base/crypt.h"
 #include "base/fs.h"
-#include "repo/fields.h"
-#include "repo/key.h"
+#include "repo/object/fields.h"
+#include "repo/object/key.h"
 
 static struct err err;
 static const uint8_t repo_id_example[REPO_ID_SIZE] = "0123456789abcde";

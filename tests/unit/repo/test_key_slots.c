@@ -7,7 +7,7 @@
 
 #include "base/fs.h"
 #include "repo/key_slots.h"
-#include "repo/object.h"
+#include "repo/object/object.h"
 #include "tests/lib/repo_fixture.h"
 
 static struct err err;

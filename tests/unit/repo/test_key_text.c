@@ -3,7 +3,7 @@
 
 #include <ctype.h>
 
-#include "repo/key_text.h"
+#include "repo/object/key_text.h"
 
 static struct err err;
 

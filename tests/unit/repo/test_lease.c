@@ -1,14 +1,14 @@
 /* test_lease.c - leases, fences and marks, with two hosts that share a store in memory. */
-#include "repo/lease.h"
+#include "repo/lease/lease.h"
 
 #include <stdlib.h>
 
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
-#include "repo/fields.h"
-#include "repo/lease_form.h"
-#include "repo/marks.h"
+#include "repo/lease/lease_form.h"
+#include "repo/lease/marks.h"
+#include "repo/object/fields.h"
 #include "repo/store/store_driver.h"
 #include "tests/lib/test.h"
 

@@ -3,8 +3,8 @@
 #include <stdlib.h>
 
 #include "base/mem.h"
-#include "repo/lease.h"
-#include "repo/manifest_form.h"
+#include "repo/lease/lease.h"
+#include "repo/manifest/manifest_form.h"
 #include "tests/unit/repo/sample_repo.h"
 
 enum { PAGE = 8192, MANY = 30000 };

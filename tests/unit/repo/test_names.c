@@ -2,7 +2,7 @@
 
 #include <stdlib.h>
 
-#include "repo/names.h"
+#include "repo/object/names.h"
 
 static struct err err;
 

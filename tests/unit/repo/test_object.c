@@ -9,7 +9,7 @@
 #include "base/fs.h"
 #include "base/hash.h"
 #include "base/mem.h"
-#include "repo/object_form.h"
+#include "repo/object/object_form.h"
 
 #define LABEL "20260102T030405Z-F-0a1b2c"
 #define KEY "main/data/" LABEL "/00000/00000005"

@@ -4,7 +4,7 @@
 #include "base/fs.h"
 #include "base/mem.h"
 #include "base/queue.h"
-#include "repo/pack.h"
+#include "repo/pack/pack.h"
 #include "tests/unit/repo/sample_repo.h"
 
 enum { RAW = 128 << 10, PACK_SIZE = 1 << 20 };

@@ -5,7 +5,7 @@
 
 #include "base/clock.h"
 #include "base/mem.h"
-#include "repo/pack.h"
+#include "repo/pack/pack.h"
 #include "tests/unit/repo/sample_repo.h"
 
 enum { RAW = 128 << 10, PACK_SIZE = 512 << 10, PACKS = 5, PATIENCE_US = 10000000 };

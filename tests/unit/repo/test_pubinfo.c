@@ -1,8 +1,8 @@
 #include <stdlib.h>
 
 #include "base/mem.h"
-#include "repo/fields.h"
-#include "repo/manifest_form.h"
+#include "repo/manifest/manifest_form.h"
+#include "repo/object/fields.h"
 #include "tests/lib/test.h"
 
 static struct err err;

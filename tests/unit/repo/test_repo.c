@@ -1,7 +1,7 @@
 #include "tests/lib/test.h"
 
 #include "repo/descriptor.h"
-#include "repo/object.h"
+#include "repo/object/object.h"
 #include "tests/lib/repo_fixture.h"
 
 static struct err err;

@@ -6,7 +6,7 @@
 
 #include "base/clock.h"
 #include "base/mem.h"
-#include "repo/retention.h"
+#include "repo/expire/retention.h"
 
 #define DAY INT64_C(86400000000)
 #define NOW (INT64_C(20000) * DAY)

@@ -1,13 +1,13 @@
-#include "repo/verify.h"
+#include "repo/verify/verify.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 
 #include "base/mem.h"
-#include "repo/lease.h"
-#include "repo/marks.h"
-#include "repo/place.h"
-#include "repo/wal_object.h"
+#include "repo/lease/lease.h"
+#include "repo/lease/marks.h"
+#include "repo/verify/place.h"
+#include "repo/wal/wal_object.h"
 #include "tests/unit/repo/sample_repo.h"
 
 enum { PAGE = 8192, BIG_PAGES = 100, PACK_BYTES = 300 << 10 };

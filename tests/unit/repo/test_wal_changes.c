@@ -1,5 +1,5 @@
 /* test_wal_changes.c - changed blocks and limits, compared with a plain model. */
-#include "repo/wal_changes.h"
+#include "repo/wal/wal_changes.h"
 
 #include <stdlib.h>
 

@@ -1,5 +1,5 @@
 /* test_wal_index.c - the stored form of a WAL index: what is written is read, damage is refused. */
-#include "repo/wal_index.h"
+#include "repo/wal/wal_index.h"
 
 #include <stdlib.h>
 

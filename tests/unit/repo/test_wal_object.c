@@ -1,9 +1,9 @@
-#include "repo/wal_object.h"
+#include "repo/wal/wal_object.h"
 
 #include <stdlib.h>
 
 #include "base/mem.h"
-#include "repo/object_form.h"
+#include "repo/object/object_form.h"
 #include "tests/unit/repo/sample_repo.h"
 
 #define SEG "0000000100000002000000A7"

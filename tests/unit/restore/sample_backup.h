@@ -13,7 +13,7 @@
 
 #include "base/hash.h"
 #include "base/mem.h"
-#include "repo/manifest.h"
+#include "repo/manifest/manifest.h"
 #include "tests/lib/test.h"
 
 enum {

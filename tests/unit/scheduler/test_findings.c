@@ -6,7 +6,7 @@
 
 #include "base/mem.h"
 #include "catalog/drills.h"
-#include "scheduler/findings_form.h"
+#include "scheduler/status/findings_form.h"
 #include "tests/lib/test.h"
 
 #define NOW INT64_C(1795348800000000) /* 2026-11-22 12:00:00 UTC */

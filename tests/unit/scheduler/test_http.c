@@ -12,7 +12,7 @@
 #include "base/fs.h"
 #include "base/mem.h"
 #include "base/queue.h"
-#include "scheduler/http.h"
+#include "scheduler/page/http.h"
 #include "tests/lib/test.h"
 
 static char dir[] = "/tmp/pgbr-test-XXXXXX";

@@ -7,7 +7,7 @@
 
 #include "base/fs.h"
 #include "base/mem.h"
-#include "scheduler/jobs.h"
+#include "scheduler/jobs/jobs.h"
 
 #define MINUTE INT64_C(60000000)
 #define HOUR (60 * MINUTE)

@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "base/mem.h"
-#include "scheduler/metrics.h"
+#include "scheduler/page/metrics.h"
 #include "tests/lib/status_fixture.h"
 #include "tests/lib/test.h"
 

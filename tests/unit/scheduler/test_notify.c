@@ -14,7 +14,7 @@
 #include "base/clock.h"
 #include "base/fs.h"
 #include "base/mem.h"
-#include "scheduler/notify.h"
+#include "scheduler/notify/notify.h"
 
 static char dir[] = "/tmp/pgbr-test-XXXXXX";
 static char *heard_path, *catalog_path;

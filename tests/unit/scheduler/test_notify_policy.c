@@ -2,7 +2,7 @@
 
 #include <string.h>
 
-#include "scheduler/notify_policy.h"
+#include "scheduler/notify/notify_policy.h"
 
 #define MINUTE_US INT64_C(60000000)
 #define HOUR_US (60 * MINUTE_US)

@@ -11,7 +11,7 @@
 #include "base/hash.h"
 #include "base/mem.h"
 #include "repo/store/s3_sign.h"
-#include "scheduler/page.h"
+#include "scheduler/page/page.h"
 #include "tests/lib/status_fixture.h"
 #include "tests/lib/test.h"
 

@@ -4,8 +4,8 @@
 #include <string.h>
 
 #include "base/mem.h"
-#include "scheduler/forecast.h"
-#include "scheduler/plan.h"
+#include "scheduler/status/forecast.h"
+#include "scheduler/status/plan.h"
 #include "tests/lib/status_fixture.h"
 #include "tests/lib/test.h"
 

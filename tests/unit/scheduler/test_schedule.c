@@ -1,6 +1,6 @@
 #include "tests/lib/test.h"
 
-#include "scheduler/schedule.h"
+#include "scheduler/jobs/schedule.h"
 
 #define MINUTE INT64_C(60000000)
 #define HOUR (60 * MINUTE)

@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "scheduler/status_json.h"
+#include "scheduler/page/status_json.h"
 #include "tests/lib/status_fixture.h"
 #include "tests/lib/test.h"
 

@@ -15,7 +15,7 @@
 #include <time.h>
 
 #include "base/mem.h"
-#include "scheduler/schedule.h"
+#include "scheduler/jobs/schedule.h"
 
 enum { MINUTE = 60, DAY = 86400, YEAR_MINUTES = 366 * 1440, JOBS = 9, US = 1000000 };
 

@@ -16,7 +16,7 @@
 #include "base/mem.h"
 #include "config/open.h"
 #include "postgres/lsn.h"
-#include "repo/wal_object.h"
+#include "repo/wal/wal_object.h"
 #include "tests/lib/test.h"
 #include "tests/lib/wal_make.h"
 #include "tests/unit/postgres/samples.h"

@@ -4,10 +4,10 @@
 #define PGBR_TESTS_UNIT_WAL_SUMS_WORLD_H
 
 #include "base/log.h"
-#include "repo/names.h"
+#include "repo/object/names.h"
 #include "tests/unit/wal/target_rig.h"
-#include "wal/changed.h"
-#include "wal/sums.h"
+#include "wal/index/changed.h"
+#include "wal/index/sums.h"
 
 static struct err err;
 enum { FRAGMENT = WAL_FRAGMENT_MAX, RELS = 5, BLOCKS = 64, FIRST = 3 };

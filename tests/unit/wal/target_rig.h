@@ -11,11 +11,11 @@
 
 #include "base/mem.h"
 #include "postgres/lsn.h"
-#include "repo/wal_object.h"
+#include "repo/wal/wal_object.h"
 #include "tests/lib/test.h"
 #include "tests/lib/wal_make.h"
-#include "wal/index.h"
-#include "wal/target.h"
+#include "wal/index/index.h"
+#include "wal/reach/target.h"
 
 enum { RIG_SEGSZ = 1 << 20, RIG_BACKUPS = 8 };
 #define RIG_SYSID UINT64_C(7300000000000000001)

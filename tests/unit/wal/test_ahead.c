@@ -1,8 +1,8 @@
 /* test_ahead.c - segments are pushed before they are asked for, and believed only with proof. */
-#include "wal/ahead.h"
+#include "wal/archive/ahead.h"
 
 #include "tests/unit/wal/archive_rig.h"
-#include "wal/push.h"
+#include "wal/archive/push.h"
 
 enum { SEGMENTS = 4 };
 

@@ -1,5 +1,5 @@
 /* test_changed.c - the set of changed blocks: what was told, and never less. */
-#include "wal/changed.h"
+#include "wal/index/changed.h"
 
 #include <malloc.h>
 #include <stdio.h>

@@ -5,9 +5,9 @@
 
 #include "base/fs.h"
 #include "base/log.h"
-#include "repo/names.h"
+#include "repo/object/names.h"
 #include "tests/unit/wal/target_rig.h"
-#include "wal/changed.h"
+#include "wal/index/changed.h"
 
 static const struct wal_locator table = {1663, 5, 16384}, second = {1663, 5, 16385},
                                 third = {1663, 6, 16386};

@@ -1,6 +1,6 @@
 /* How long a restore will take: arithmetic on what drills measured. */
 #include "tests/lib/test.h"
-#include "wal/expected.h"
+#include "wal/reach/expected.h"
 
 #define S INT64_C(1000000)
 #define MB UINT64_C(1000000)

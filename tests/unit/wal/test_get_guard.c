@@ -1,8 +1,8 @@
 /* test_get_guard.c - archive-get asks the repositories for the rest of a record that is cut by the
  * end of a segment. */
 #include "tests/unit/wal/archive_rig.h"
-#include "wal/get.h"
-#include "wal/push.h"
+#include "wal/archive/get.h"
+#include "wal/archive/push.h"
 
 enum { RM_TABLESPACE = 5, ROOM = 64 };
 

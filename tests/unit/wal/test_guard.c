@@ -1,5 +1,5 @@
 /* test_guard.c - WAL that creates a tablespace does not reach a rehearsal, wherever it stands. */
-#include "wal/guard.h"
+#include "wal/archive/guard.h"
 
 #include <fcntl.h>
 #include <stdlib.h>

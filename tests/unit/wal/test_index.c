@@ -1,5 +1,5 @@
 /* test_index.c - the index of a segment says what its records say; indexes of a range join up. */
-#include "wal/index.h"
+#include "wal/index/index.h"
 
 #include <stdlib.h>
 

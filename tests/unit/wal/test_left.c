@@ -1,10 +1,10 @@
 /* test_left.c - which WAL lies behind the point where the cluster left its timeline, and for whom
  * that matters. */
-#include "wal/left.h"
+#include "wal/archive/left.h"
 
 #include "tests/unit/wal/archive_rig.h"
-#include "wal/get.h"
-#include "wal/push.h"
+#include "wal/archive/get.h"
+#include "wal/archive/push.h"
 
 static void push_history(struct archive *a, uint32_t tli, const char *text)
 {

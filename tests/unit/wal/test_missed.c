@@ -1,8 +1,8 @@
 /* test_missed.c - what an optional repository missed stays known until it is there. */
-#include "wal/missed.h"
+#include "wal/archive/missed.h"
 
 #include "tests/unit/wal/archive_rig.h"
-#include "wal/push.h"
+#include "wal/archive/push.h"
 
 struct late {
     struct archive *a;

@@ -11,9 +11,9 @@
 #include "base/clock.h"
 #include "base/fs.h"
 #include "base/mem.h"
-#include "repo/lease.h"
+#include "repo/lease/lease.h"
 #include "tests/lib/repo_fixture.h"
-#include "wal/pin.h"
+#include "wal/archive/pin.h"
 
 #define SET "20261122T140533Z-R-0a1b2c"
 #define BASE "20261121T140533Z-F-0a0b0c"

@@ -1,5 +1,5 @@
 /* test_prefetch.c - segments fetched ahead: bounded, only taken where they belong, cleared away. */
-#include "wal/prefetch.h"
+#include "wal/archive/prefetch.h"
 
 #include <dirent.h>
 #include <pthread.h>
@@ -7,9 +7,9 @@
 #include "base/clock.h"
 #include "repo/store/store_driver.h"
 #include "tests/unit/wal/archive_rig.h"
-#include "wal/get.h"
-#include "wal/local.h"
-#include "wal/push.h"
+#include "wal/archive/get.h"
+#include "wal/archive/local.h"
+#include "wal/archive/push.h"
 
 enum { SEGMENTS = 6, WAIT_MS = 5000 };
 

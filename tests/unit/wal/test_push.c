@@ -1,6 +1,6 @@
 /* test_push.c - a file counts as archived when every required repository has it. */
 #include "tests/unit/wal/archive_rig.h"
-#include "wal/push.h"
+#include "wal/archive/push.h"
 
 static int push(struct archive *a, const char *file, struct err *err)
 {

@@ -2,7 +2,7 @@
  * store: nothing is acknowledged that is not there, and pushing again brings it everywhere. */
 #include "base/log.h"
 #include "tests/unit/wal/target_rig.h"
-#include "wal/push.h"
+#include "wal/archive/push.h"
 
 enum { REQUIRED, OPTIONAL };
 

@@ -10,10 +10,10 @@
 #include <unistd.h>
 
 #include "base/clock.h"
-#include "repo/names.h"
+#include "repo/object/names.h"
 #include "tests/unit/wal/target_rig.h"
-#include "wal/map_form.h"
-#include "wal/recall.h"
+#include "wal/reach/map_form.h"
+#include "wal/reach/recall.h"
 
 enum { FEW = 60 };
 

@@ -1,6 +1,6 @@
 /* test_source.c - whose a WAL file is, and reading it. */
 #include "tests/unit/wal/archive_rig.h"
-#include "wal/source.h"
+#include "wal/archive/source.h"
 
 static void the_control_file_two_levels_up_tells_the_cluster(void **state)
 {

@@ -1,6 +1,6 @@
 /* test_target_damage.c - targets where WAL is missing, damaged or awkward, and against a simulation
  * of what recovery does with every record. */
-#include "repo/names.h"
+#include "repo/object/names.h"
 #include "tests/unit/wal/target_rig.h"
 
 /* Segments 3 to 10, a commit 70n every minute n in each, a backup before them. */

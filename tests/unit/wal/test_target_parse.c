@@ -1,6 +1,6 @@
 /* test_target_parse.c - targets as people write them, and how they are told back. */
 #include "tests/lib/test.h"
-#include "wal/target.h"
+#include "wal/reach/target.h"
 
 static void positions_are_read_as_postgres_writes_them(void **state)
 {

@@ -1,6 +1,6 @@
 /* test_verify.c - which WAL is missing, and which backups suffer from it. */
 #include "tests/unit/wal/target_rig.h"
-#include "wal/verify.h"
+#include "wal/reach/verify.h"
 
 struct world {
     struct rig rig;
