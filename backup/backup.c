@@ -178,8 +178,7 @@ static int cross_check(struct run *r, struct err *err)
         return 0;
     base = manifest_pub(r->increment.base);
     t.base_start = base->start_lsn;
-    t.by_content =
-        r->session.facts.checksums && !base->from_standby && !r->session.facts.in_recovery;
+    t.by_content = r->session.facts.checksums && r->base_from_here && !r->session.facts.in_recovery;
     if (crosscheck(&r->copied.samples, &t, &alarm, &read, err) != 0)
         return base_harmed(r, err);
     atomic_fetch_add(&r->copied.read_bytes, read);

@@ -109,6 +109,21 @@ static void take_full(struct run *r, const char *why)
         log_info("a full backup is taken: %s", why);
 }
 
+/* Hint bits that a server sets in a page that is dirty already are in no WAL: its standby's page,
+ * and that of a standby which took its place, differ from its own without a word. */
+static bool is_all_from_here(const struct run *r, const struct backup_list *l,
+                             const struct pubinfo *p)
+{
+    for (size_t i = 0; i < l->n && p != NULL; i++) {
+        if (p->from_standby || p->timeline != r->id.timeline)
+            return false;
+        if (p->type == BACKUP_FULL)
+            return true;
+        p = find(l, p->base);
+    }
+    return false; /* nobody knows where the rest was copied */
+}
+
 static int choose(struct run *r, const struct backup_list *l, struct err *err)
 {
     struct wal_place place = run_wal_place(r);
@@ -129,6 +144,7 @@ static int choose(struct run *r, const struct backup_list *l, struct err *err)
     }
     r->type = r->q->type == BACKUP_DIFF ? BACKUP_DIFF : BACKUP_INCR;
     memcpy(r->base, base->label, sizeof r->base);
+    r->base_from_here = is_all_from_here(r, l, base);
     log_info("%s builds on backup %s",
              r->type == BACKUP_DIFF ? "the differential" : "the incremental", r->base);
     return 0;

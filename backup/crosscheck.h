@@ -4,10 +4,10 @@
  * A few runs of adjacent pages (64 of 16, fewer in a small cluster), at random places of all that
  * an incremental leaves to its base. A page whose LSN lies between the two backups' starts was
  * changed by a record that the index does not know. With data checksums, where even hint bits are
- * logged, a page must also be, byte for byte, what the base holds (if both were copied from a
- * primary): so the page that was hit is compared, and those of its run that lie in the same chunk,
- * the only one that is read for a run. Either is an alarm: something is wrong with the index, the
- * archive or the disk, and no incremental is to be trusted.
+ * logged, a page must also be, byte for byte, what the base holds, if that and all it builds on
+ * were copied from the same primary: so the page that was hit is compared, and those of its run
+ * that lie in the same chunk, the only one that is read for a run. Either is an alarm: something is
+ * wrong with the index, the archive or the disk, and no incremental is to be trusted.
  */
 #ifndef PGBR_BACKUP_CROSSCHECK_H
 #define PGBR_BACKUP_CROSSCHECK_H

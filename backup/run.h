@@ -21,6 +21,7 @@ struct run {
     struct session session;
     enum backup_type type;
     char base[LABEL_SIZE + 1]; /* "" for a full one */
+    bool base_from_here; /* it, and all it builds on, was copied from a primary on this timeline */
     struct increment increment;
     bool unfit;     /* the base did not fit: take a full one instead */
     bool harm;      /* because something of it is missing or damaged: a person should look */

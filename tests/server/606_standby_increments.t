@@ -71,6 +71,17 @@ is "$(made type changes_found)" 'incr wal' 'with a new restartpoint'
 isnt "$(made start_lsn)" "$first" 'it starts there'
 restores 'and restores'
 
+# ---- hint bits that are in no WAL: the primary's pages differ from those that were copied from the standby
+sql main "create table hinted as select n, repeat(md5(n::text), 30) as t from generate_series(1, 30000) n" \
+    "select count(*) from hinted" checkpoint >/dev/null
+wait_for 30 caught_up
+backup full
+for n in 1 2; do
+    pgbr backup main --json --type incr >made 2>made.log
+    is "$(made type changes_found)" 'incr wal' "incremental $n of the primary, on top: no alarm"
+done
+restores 'and restores'
+
 # ---- bases that are ahead of the standby
 refused() { # WHY
     backup incr
