@@ -244,11 +244,18 @@ static void add_own_log(struct buf *out, const struct recovery_terms *t,
         conf_set(out, "log_filename", "postgresql-%Y-%m-%d_%H%M%S.log");
 }
 
-/*
- * What a server writes, removes or runs outside of its data directory is the original's, and so are
- * the slots on other servers that it would use. A stream from a primary would bring WAL that
- * archive-get cannot refuse. One that shall archive takes the original's place.
- */
+/* A stream from a primary would bring WAL that archive-get cannot refuse; slots on other servers
+ * are the original's. One that shall archive takes its place. */
+static void add_no_replication(struct buf *out, const struct recovery_terms *t)
+{
+    conf_set(out, "primary_conninfo", "");
+    conf_set(out, "primary_slot_name", "");
+    if (t->request->archive == RESTORE_ARCHIVE_OFF)
+        conf_set(out, "max_logical_replication_workers", "0");
+}
+
+/* What a server writes, removes or runs outside of its data directory is the original's. A standby
+ * is made to stream, and one day to take over: whom it follows, its owner says. */
 static void add_keep_off(struct buf *out, const struct recovery_terms *t,
                          const struct buf *main_conf, const struct buf *auto_conf)
 {
@@ -259,14 +266,12 @@ static void add_keep_off(struct buf *out, const struct recovery_terms *t,
     conf_set(out, "archive_cleanup_command", "");
     conf_set(out, "recovery_end_command", "");
     conf_set(out, "external_pid_file", "");
-    conf_set(out, "primary_conninfo", "");
-    conf_set(out, "primary_slot_name", "");
     if (major < 15)
         conf_set(out, "stats_temp_directory", "pg_stat_tmp"); /* emptied when a server starts */
     if (major < 16)
         conf_set(out, "promote_trigger_file", ""); /* removed when it is seen */
-    if (t->request->archive == RESTORE_ARCHIVE_OFF)
-        conf_set(out, "max_logical_replication_workers", "0");
+    if (!t->request->standby)
+        add_no_replication(out, t);
     add_own_log(out, t, main_conf, auto_conf);
 }
 

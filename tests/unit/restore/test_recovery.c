@@ -154,6 +154,12 @@ static void a_copy_streams_nothing_and_takes_no_slot(void **state)
     assert_set(&out, "primary_slot_name", "");
     assert_set(&out, "promote_trigger_file", "");
     assert_set(&out, "max_logical_replication_workers", "0");
+    x.q.standby = true; /* that is what it is for */
+    settings(&x, "", "", &out);
+    assert_set(&out, "primary_conninfo", NULL);
+    assert_set(&out, "primary_slot_name", NULL);
+    assert_set(&out, "max_logical_replication_workers", NULL);
+    x.q.standby = false;
     control.version = pg_version_by_major(16); /* does not know it any more */
     x.q.archive = RESTORE_ARCHIVE_ON;          /* it takes the original's place */
     settings(&x, "", "", &out);
