@@ -157,7 +157,7 @@ is "$(ls -A state/drill)" pgbr-drill-mine 'which removes it, and nothing that be
 rm -r state/drill/pgbr-drill-mine
 
 # ---- out of time
-checks "$limits"
+checks 'slow: {sql: "select 1 from pg_sleep(60)", expect: 1}'
 sed -i 's/drill: {/drill: {time_limit: 1s, /' "$config"
 fails 1 'FAILED .*: the time limit of 00:01 has passed' 'a drill that takes too long' pgbr drill main --no-amcheck
 is "$(sandboxes)" 0 'is cleaned up too'
