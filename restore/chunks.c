@@ -94,8 +94,9 @@ static bool same_at(struct chunk_at a, struct chunk_at b)
     return a.set == b.set && a.pack == b.pack && a.chunk == b.chunk;
 }
 
-/* A slot's memory only grows, in steps of an eighth of a full chunk. */
-static void keep(struct slot *s, const uint8_t *data)
+/* What the scratch holds. A slot's memory only grows, in steps of an eighth of a full chunk; with a
+ * full one slot and scratch change places. */
+static void keep(struct chunks *c, struct slot *s)
 {
     size_t step = CHUNK_DATA_SIZE / 8, need = (s->len + step - 1) / step * step;
 
@@ -104,7 +105,14 @@ static void keep(struct slot *s, const uint8_t *data)
         s->data = xmalloc(need);
         s->cap = need;
     }
-    memcpy(s->data, data, s->len);
+    if (need == c->scratch_size && s->cap == need) {
+        uint8_t *full = c->scratch;
+
+        c->scratch = s->data;
+        s->data = full;
+    } else {
+        memcpy(s->data, c->scratch, s->len);
+    }
 }
 
 int chunks_get(struct chunks *c, enum chunk_type type, struct chunk_at at, const uint8_t **data,
@@ -124,7 +132,7 @@ int chunks_get(struct chunks *c, enum chunk_type type, struct chunk_at at, const
     if (!s->used || !same_at(s->at, at)) {
         s->used = false;
         TRY(decode(c, type, at, c->scratch, c->scratch_size, &s->len, err));
-        keep(s, c->scratch);
+        keep(c, s);
         s->at = at;
         s->used = true;
     }

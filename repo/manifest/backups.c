@@ -5,6 +5,25 @@
 #include "repo/lease/candidates.h"
 #include "repo/manifest/manifest_form.h"
 
+/* Labels tell whole seconds, and then chance. */
+static bool comes_before(const struct pubinfo *a, const struct pubinfo *b)
+{
+    return label_time_us(a->label) == label_time_us(b->label) && a->start_us < b->start_us;
+}
+
+static void put_last_in_place(struct backup_list *l)
+{
+    for (size_t i = l->n - 1; i > 0 && comes_before(&l->items[i], &l->items[i - 1]); i--) {
+        struct pubinfo later = l->items[i - 1];
+        uint64_t size = l->manifest_sizes[i - 1];
+
+        l->items[i - 1] = l->items[i];
+        l->manifest_sizes[i - 1] = l->manifest_sizes[i];
+        l->items[i] = later;
+        l->manifest_sizes[i] = size;
+    }
+}
+
 static int add(struct repo *r, const char *label, struct backup_list *out, struct err *err)
 {
     struct pubinfo p;
@@ -15,6 +34,7 @@ static int add(struct repo *r, const char *label, struct backup_list *out, struc
     out->manifest_sizes = xrealloc(out->manifest_sizes, (out->n + 1) * sizeof *out->manifest_sizes);
     out->manifest_sizes[out->n] = size;
     out->items[out->n++] = p;
+    put_last_in_place(out);
     return 0;
 }
 
