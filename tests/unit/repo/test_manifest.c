@@ -442,6 +442,33 @@ static void entries_out_of_order_are_refused(void **state)
     sample_repo_end(&s);
 }
 
+static void backups_of_one_second_are_in_the_order_of_their_starts(void **state)
+{
+    static const char *const labels[] = {"20260726T011503Z-I-ffffff", "20260726T011503Z-I-000000",
+                                         "20260726T011503Z-F-888888"};
+    const struct backup_info info = {0};
+    struct backup_list list;
+    struct sample_repo s;
+
+    (void)state;
+    sample_repo_begin(&s, false, 0);
+    for (size_t i = 0; i < LENGTH(labels); i++) {
+        AUTO(draft_end) struct draft d = {0};
+        AUTO(pubinfo_free) struct pubinfo p = facts(labels[i], "main");
+
+        p.start_us += (int64_t)i;
+        draft_begin(&d, s.repo, labels[i]);
+        add_all_kinds(&d);
+        OK(manifest_commit(d.writer, &p, &info, &err), &err);
+    }
+    OK(backups_list(s.repo, &list, NULL, NULL, &err), &err);
+    assert_int_equal(list.n, LENGTH(labels));
+    for (size_t i = 0; i < LENGTH(labels); i++)
+        assert_string_equal(list.items[i].label, labels[i]);
+    backups_free(&list);
+    sample_repo_end(&s);
+}
+
 /* ---- what must not be taken for a backup ---- */
 
 static void a_manifest_that_could_not_be_read_is_not_committed(void **state)
@@ -823,6 +850,7 @@ int main(void)
         cmocka_unit_test(chunks_of_other_sets_are_counted_as_needed),
         cmocka_unit_test(entries_that_name_what_is_not_there_are_refused),
         cmocka_unit_test(entries_out_of_order_are_refused),
+        cmocka_unit_test(backups_of_one_second_are_in_the_order_of_their_starts),
         cmocka_unit_test(a_manifest_that_could_not_be_read_is_not_committed),
         cmocka_unit_test(a_manifest_that_does_not_belong_there_is_refused),
         cmocka_unit_test(a_flipped_bit_anywhere_is_noticed),
