@@ -173,11 +173,13 @@ static void add_notes(const struct restore_request *q, struct restore_plan *plan
                     "the original's archive; if it takes the original's place: ALTER SYSTEM RESET "
                     "archive_mode and restart, or restore with --archive on\n");
     if (job->layout.side_copy)
-        buf_adds(b, "the copy has the original's port: with both on one host, start it with "
-                    "another (-o \"-p PORT\"); external_pid_file, a log_directory elsewhere, the "
-                    "commands of recovery and the stream from a primary are reset in its "
-                    "postgresql.auto.conf, so that it keeps off the original's files\n");
-    if (job->layout.side_copy && q->archive == RESTORE_ARCHIVE_OFF)
+        buf_addf(b,
+                 "the copy has the original's port: with both on one host, start it with another "
+                 "(-o \"-p PORT\"); external_pid_file, a log_directory elsewhere%s the commands of "
+                 "recovery%s are reset in its postgresql.auto.conf, so that it keeps off the "
+                 "original's files\n",
+                 q->standby ? " and" : ",", q->standby ? "" : " and the stream from a primary");
+    if (job->layout.side_copy && q->archive == RESTORE_ARCHIVE_OFF && !q->standby)
         buf_adds(b, "its subscriptions do not run (max_logical_replication_workers = 0): they "
                     "would take the changes that are the original's\n");
     if (job->layout.has_config)

@@ -18,6 +18,7 @@ wait_archived main
 
 # ---- it is made
 ok 'a standby is restored' pgbr restore main --standby --data-dir "$work/standby"
+unlike "$out" 'stream from a primary are reset|subscriptions do not run' 'and is not said to be kept from what it is for'
 ok 'it will be one' test -e standby/standby.signal
 cluster_config standby "primary_conninfo = '$(connection main)'" "hot_standby = on" \
     "wal_retrieve_retry_interval = 500ms" "hot_standby_feedback = on"
