@@ -89,23 +89,20 @@ int chunks_read(struct chunks *c, struct chunk_at at, void *dst, size_t cap, siz
     return decode(c, CHUNK_PAGES, at, dst, cap, len, err);
 }
 
-static bool same_at(struct chunk_at a, struct chunk_at b)
-{
-    return a.set == b.set && a.pack == b.pack && a.chunk == b.chunk;
-}
-
-/* What the scratch holds. A slot's memory only grows, in steps of an eighth of a full chunk; with a
- * full one slot and scratch change places. */
+/* What the scratch holds. A slot's memory only grows, in steps of an eighth of a full chunk; with
+ * one that is nearly full slot and scratch change places. */
 static void keep(struct chunks *c, struct slot *s)
 {
     size_t step = CHUNK_DATA_SIZE / 8, need = (s->len + step - 1) / step * step;
 
+    if (s->len >= c->scratch_size / 4 * 3)
+        need = c->scratch_size;
     if (s->cap < need) {
         free(s->data);
         s->data = xmalloc(need);
         s->cap = need;
     }
-    if (need == c->scratch_size && s->cap == need) {
+    if (need == c->scratch_size && s->cap == c->scratch_size) {
         uint8_t *full = c->scratch;
 
         c->scratch = s->data;
@@ -122,14 +119,14 @@ int chunks_get(struct chunks *c, enum chunk_type type, struct chunk_at at, const
     size_t n = type == CHUNK_BUNDLE ? BUNDLE_SLOTS : c->n_pages;
 
     for (size_t i = 0; i < n; i++) {
-        if (slots[i].used && same_at(slots[i].at, at)) {
+        if (slots[i].used && same_chunk(slots[i].at, at)) {
             s = &slots[i];
             break;
         }
         if (slots[i].last_use < s->last_use)
             s = &slots[i];
     }
-    if (!s->used || !same_at(s->at, at)) {
+    if (!s->used || !same_chunk(s->at, at)) {
         s->used = false;
         TRY(decode(c, type, at, c->scratch, c->scratch_size, &s->len, err));
         keep(c, s);

@@ -11,10 +11,8 @@
 #include <pthread.h>
 
 #include "repo/manifest/manifest.h"
+#include "restore/run_ahead.h"
 
-struct chunk_at {
-    uint32_t set, pack, chunk;
-};
 struct chunks;
 /* parsing: shared by all workers, so that only one of them at a time takes a CONTENTS apart, which
  * may need tens of megabytes. */

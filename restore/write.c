@@ -10,11 +10,21 @@
 #include "base/mem.h"
 #include "restore/chunks.h"
 #include "restore/delta.h"
+#include "restore/run_ahead.h"
 #include "restore/target_file.h"
+
+/* A chunk that was decoded where most of its pages will be written from. */
+struct laid {
+    struct chunk_at at;
+    uint64_t offset; /* of its first page in the file */
+    const uint8_t *data;
+    size_t len; /* 0: there is none */
+};
 
 struct writer {
     const struct write_terms *terms;
     struct chunks *chunks;
+    struct laid laid;
     uint32_t page;      /* bytes */
     size_t chunk_bytes; /* of a full pages chunk */
     struct dir_cache dir;
@@ -89,29 +99,58 @@ static int too_short(size_t len, size_t want, struct err *err)
     return err_set(err, ERR_CORRUPT, "a chunk has %zu bytes where the backup needs %zu", len, want);
 }
 
+static bool is_laid(const struct writer *w, struct chunk_at at, uint32_t first, uint64_t offset)
+{
+    const struct laid *l = &w->laid;
+
+    return l->len != 0 && same_chunk(l->at, at) &&
+           offset == l->offset + (uint64_t)first * w->page &&
+           l->data + (offset - l->offset) == w->sink.buffer + w->sink.used;
+}
+
 /*
- * Pages [first, first + n) of a chunk go to the file at offset. A chunk that is wanted as a whole
- * is decoded where it will be written from; any other is kept, more of it may be wanted soon.
+ * Decodes the next chunk into the sink if that is where most of its pages go from here on; those
+ * that are another chunk's are then written over. Any other chunk is kept: more of it may be wanted
+ * soon. ahead: what the file still needs. A delta restore may skip any of that.
  */
+static int lay(struct writer *w, const struct job *j, struct run_ahead ahead, uint64_t offset,
+               struct err *err)
+{
+    struct laid *l = &w->laid;
+    uint8_t *room;
+
+    if (l->len != 0 && offset - l->offset < w->chunk_bytes)
+        return 0;
+    l->len = 0;
+    if (j->old_size != 0)
+        ahead.n = 0;
+    if (!run_ahead_chunk(&ahead, &l->at))
+        return 0;
+    TRY(page_sink_room(&w->sink, w->chunk_bytes, &room, err));
+    TRY(chunks_read(w->chunks, l->at, room, w->chunk_bytes, &l->len, err));
+    l->offset = offset;
+    l->data = room;
+    return 0;
+}
+
+/* Pages [first, first + n) of a chunk go to the file at offset. */
 static int put_pages(struct writer *w, struct job *j, struct chunk_at at, uint32_t first,
                      uint32_t n, uint64_t offset, struct err *err)
 {
-    size_t want = bytes_of(w, j->item, offset, n), len;
+    size_t want = bytes_of(w, j->item, offset, n), skip = (size_t)first * w->page, len;
     const uint8_t *data;
     uint8_t *room;
 
-    TRY(page_sink_seek(&w->sink, offset, err));
-    if (first == 0 && (n == MAP_PAGES || offset + want == j->item->size)) {
-        TRY(page_sink_room(&w->sink, w->chunk_bytes, &room, err));
-        TRY(chunks_read(w->chunks, at, room, w->chunk_bytes, &len, err));
-        if (len < want)
-            return too_short(len, want, err);
+    if (is_laid(w, at, first, offset)) {
+        room = w->sink.buffer + w->sink.used;
+        if (w->laid.len < skip + want)
+            return too_short(w->laid.len, skip + want, err);
     } else {
         TRY(chunks_get(w->chunks, CHUNK_PAGES, at, &data, &len, err));
-        if (len < (size_t)first * w->page + want)
-            return too_short(len, (size_t)first * w->page + want, err);
+        if (len < skip + want)
+            return too_short(len, skip + want, err);
         TRY(page_sink_room(&w->sink, want, &room, err));
-        memcpy(room, data + (size_t)first * w->page, want);
+        memcpy(room, data + skip, want);
     }
     sum_up(j, room, want);
     page_sink_fill(&w->sink, want);
@@ -153,33 +192,39 @@ static int pages_are_there(struct writer *w, struct job *j, struct chunk_at at, 
     return 0;
 }
 
-static int do_pages(struct writer *w, struct job *j, struct chunk_at at, uint32_t first, uint32_t n,
+static int do_pages(struct writer *w, struct job *j, struct run_ahead ahead, uint32_t n,
                     uint64_t offset, struct err *err)
 {
+    const struct extent *e = &ahead.now;
+    struct chunk_at at = {e->set, addr_pack(e->addr), addr_chunk(e->addr)};
+    uint32_t first = addr_page(e->addr);
     bool same = false;
 
     TRY(stop_check(w->terms->stop, err));
     if (j->old_size != 0)
         TRY(pages_are_there(w, j, at, first, n, offset, &same, err));
-    if (!same)
-        return put_pages(w, j, at, first, n, offset, err);
-    w->count.kept += bytes_of(w, j->item, offset, n);
-    return 0;
+    if (same) {
+        w->count.kept += bytes_of(w, j->item, offset, n);
+        return 0;
+    }
+    TRY(page_sink_seek(&w->sink, offset, err));
+    TRY(lay(w, j, ahead, offset, err));
+    return put_pages(w, j, at, first, n, offset, err);
 }
 
-/* A run of pages that lie one behind the other in the packs of a set: chunk by chunk. */
-static int do_run(struct writer *w, struct job *j, const struct extent *e, uint64_t offset,
-                  struct err *err)
+/* A run of pages that lie one behind the other in the packs of a set: chunk by chunk. n: extents
+ * behind it. */
+static int do_run(struct writer *w, struct job *j, const struct extent *e, uint32_t n,
+                  uint64_t offset, struct err *err)
 {
-    uint64_t addr = e->addr;
+    struct run_ahead ahead = {.now = *e, .next = e + 1, .n = n};
 
-    for (uint32_t left = e->count; left != 0;) {
-        uint32_t first = addr_page(addr), n = MIN_OF(left, (uint32_t)MAP_PAGES - first);
-        struct chunk_at at = {e->set, addr_pack(addr), addr_chunk(addr)};
-        TRY(do_pages(w, j, at, first, n, offset, err));
-        addr += n;
-        offset += (uint64_t)n * w->page;
-        left -= n;
+    while (ahead.now.count != 0) {
+        uint32_t pages = MIN_OF(ahead.now.count, (uint32_t)MAP_PAGES - addr_page(ahead.now.addr));
+        TRY(do_pages(w, j, ahead, pages, offset, err));
+        ahead.now.addr += pages;
+        ahead.now.count -= pages;
+        offset += (uint64_t)pages * w->page;
     }
     return 0;
 }
@@ -218,6 +263,7 @@ static int write_extents(struct writer *w, struct job *j, struct err *err)
     uint64_t offset = i->from;
 
     page_sink_begin(&w->sink, j->fd, j->path, offset, i->size);
+    w->laid.len = 0;
     for (uint32_t k = 0; k < i->n_extents; k++) {
         const struct extent *e = &j->task->extents[i->first_extent + k];
         if (offset >= i->size || e->count > (i->size - offset + w->page - 1) / w->page)
@@ -225,7 +271,7 @@ static int write_extents(struct writer *w, struct job *j, struct err *err)
         if (e->set == SET_ZERO)
             TRY(do_zeros(w, j, e, offset, err));
         else
-            TRY(do_run(w, j, e, offset, err));
+            TRY(do_run(w, j, e, i->n_extents - k - 1, offset, err));
         offset += (uint64_t)e->count * w->page;
     }
     return page_sink_flush(&w->sink, err);

@@ -102,8 +102,10 @@ static inline void sample_bundle(struct sample *s, const struct small *files, si
     }
 }
 
-/* A chunk with pages [first, first + n) of the file being added; the last one may be short. */
-static inline struct place sample_chunk(struct sample *s, uint64_t first, uint32_t n)
+/* A chunk with pages [first, first + n) of the file being added; the last one may be short. stale:
+ * a bit for each of them that is not what the backup has there. */
+static inline struct place sample_stale_chunk(struct sample *s, uint64_t first, uint32_t n,
+                                              uint64_t stale)
 {
     static uint8_t raw[MAP_PAGES * PAGE];
     size_t len = (size_t)MIN_OF((uint64_t)n * PAGE, s->size - first * PAGE);
@@ -112,9 +114,14 @@ static inline struct place sample_chunk(struct sample *s, uint64_t first, uint32
     struct place at;
 
     for (uint32_t i = 0; i < n; i++)
-        sample_page(s->path, first + i, raw + (size_t)i * PAGE);
+        sample_page(stale >> i & 1 ? "stale" : s->path, first + i, raw + (size_t)i * PAGE);
     OK(packer_add(s->packer, CHUNK_PAGES, n, raw, len, &note, NULL, &at, &s->err), &s->err);
     return at;
+}
+
+static inline struct place sample_chunk(struct sample *s, uint64_t first, uint32_t n)
+{
+    return sample_stale_chunk(s, first, n, 0);
 }
 
 static inline void sample_begin(struct sample *s, const char *path, uint64_t size)
@@ -155,6 +162,39 @@ static inline bool sample_is_zero(const char *path, uint64_t n)
     return false;
 }
 
+/* Pages [first, first + 64) as a full backup had them, those of changed (bits) in a chunk of
+ * theirs, the last one first. */
+static inline void sample_changed(struct sample *s, uint64_t first, uint64_t changed)
+{
+    struct place base = sample_stale_chunk(s, first, 64, changed), later[64];
+
+    for (uint32_t i = 64; i-- != 0;)
+        if (changed >> i & 1)
+            later[i] = sample_chunk(s, first + i, 1);
+    for (uint32_t i = 0; i < 64; i++) {
+        bool other = changed >> i & 1;
+        struct place at = other ? later[i] : base;
+        map_add(&s->map, (struct extent){1, 1, extent_addr(at.pack, at.chunk, other ? 0 : i)});
+    }
+}
+
+/* As of a chain of incrementals: most of a chunk is wanted, but not its first pages, not its last
+ * one, and not some between them; of the next one less than half is; of the third all but one page;
+ * then the file ends. */
+static inline void sample_chain(struct sample *s)
+{
+    struct place both, tail;
+
+    sample_changed(s, 0, 0x8000010a000000f3);
+    sample_changed(s, 64, 0x7fffffffff00000f);
+    sample_changed(s, 128, 1ull << 60);
+    both = sample_chunk(s, 192, 3); /* of which the middle one is stored again */
+    tail = sample_chunk(s, 193, 1);
+    map_add(&s->map, (struct extent){1, 1, extent_addr(both.pack, both.chunk, 0)});
+    map_add(&s->map, (struct extent){1, 1, extent_addr(tail.pack, tail.chunk, 0)});
+    map_add(&s->map, (struct extent){1, 1, extent_addr(both.pack, both.chunk, 2)});
+}
+
 static inline void sample_relations(struct sample *s)
 {
     struct place base, changed;
@@ -174,6 +214,10 @@ static inline void sample_relations(struct sample *s)
     sample_begin(s, "data/base/1/12", 65 * PAGE + 100); /* a page that is cut */
     sample_pages(s, 0, 64);
     sample_pages(s, 64, 2);
+    sample_end(s);
+
+    sample_begin(s, "data/base/1/13", 195 * PAGE);
+    sample_chain(s);
     sample_end(s);
 
     sample_begin(s, "data/base/1/16", 16 * PAGE); /* as of an incremental: to and fro */

@@ -139,6 +139,7 @@ static void assert_all(const struct sandbox *s)
     assert_pages(s, "data/base/1/10", 68 * PAGE);
     assert_pages(s, "data/base/1/11", 60 * PAGE);
     assert_pages(s, "data/base/1/12", 65 * PAGE + 100);
+    assert_pages(s, "data/base/1/13", 195 * PAGE);
     assert_pages(s, "data/base/1/16", 16 * PAGE);
     assert_pages(s, "data/base/1/17", (uint64_t)SAMPLE_BIG_PAGES * PAGE);
     assert_text(medium, m, sizeof m, 0600);
@@ -164,7 +165,7 @@ static void everything_arrives(void **state)
     OK(go(s, false, NULL, &err), &err);
     assert_all(s);
     assert_false(fs_exists(AT_FDCWD, unwanted));
-    assert_int_equal(s->done.files, 13);
+    assert_int_equal(s->done.files, 14);
     assert_int_equal(s->done.bytes_kept, 0);
     assert_int_equal(stat(zeros, &st), 0);
     assert_true((uint64_t)st.st_blocks * 512 < 8 << 20); /* zero pages take no space */
@@ -213,6 +214,22 @@ static void page_of_a_shared_chunk(const struct sandbox *s)
 static void a_changed_page(const struct sandbox *s)
 {
     overwrite(s, "base/1/16", 3 * PAGE + 1);
+}
+static void pages_around_a_changed_one(const struct sandbox *s)
+{
+    overwrite(s, "base/1/13", (128 + 5) * PAGE);
+    overwrite(s, "base/1/13", (128 + 61) * PAGE);
+}
+static void a_changed_one_and_those_behind_it(const struct sandbox *s)
+{
+    overwrite(s, "base/1/13", (128 + 60) * PAGE);
+    overwrite(s, "base/1/13", (128 + 61) * PAGE);
+}
+static void pages_among_changed_ones(const struct sandbox *s)
+{
+    overwrite(s, "base/1/13", 0 * PAGE);
+    overwrite(s, "base/1/13", 2 * PAGE);
+    overwrite(s, "base/1/13", 63 * PAGE);
 }
 static void a_zero_page(const struct sandbox *s)
 {
@@ -298,11 +315,24 @@ static void other_types(const struct sandbox *s)
 static void delta_mends_whatever_happened(void **state)
 {
     static void (*const harm[])(const struct sandbox *s) = {
-        page_of_a_whole_chunk, page_of_a_short_chunk, page_of_a_shared_chunk,
-        a_changed_page,        a_zero_page,           the_cut_page,
-        across_the_parts,      a_small_file,          files_that_grew,
-        files_that_shrank,     removed_files,         a_removed_directory,
-        wrong_modes,           wrong_links,           other_types,
+        page_of_a_whole_chunk,
+        page_of_a_short_chunk,
+        page_of_a_shared_chunk,
+        a_changed_page,
+        pages_around_a_changed_one,
+        a_changed_one_and_those_behind_it,
+        pages_among_changed_ones,
+        a_zero_page,
+        the_cut_page,
+        across_the_parts,
+        a_small_file,
+        files_that_grew,
+        files_that_shrank,
+        removed_files,
+        a_removed_directory,
+        wrong_modes,
+        wrong_links,
+        other_types,
     };
     struct sandbox *s = *state;
     struct err err = {0};
