@@ -9,16 +9,17 @@
 /* The moment of the target, which is told in UTC, in this host's zone and in the server's. */
 static void show_moment(int64_t us, const char *server_zone)
 {
-    const char *what = "that is";
-    char zone[80];
+    char here[80], there[80];
     struct err ignored = {0};
+    bool has_here = clock_format_zone(us, NULL, here, &ignored) == 0;
+    bool has_there =
+        server_zone != NULL && clock_format_zone(us, server_zone, there, &ignored) == 0;
+    bool same = has_here && has_there && strcmp(here, there) == 0;
 
-    if (clock_format_zone(us, NULL, zone, &ignored) == 0) {
-        printf("  %-12s %s here\n", what, zone);
-        what = "and";
-    }
-    if (server_zone != NULL && clock_format_zone(us, server_zone, zone, &ignored) == 0)
-        printf("  %-12s %s for the server\n", what, zone);
+    if (has_here)
+        printf("  that is      %s here%s\n", here, same ? " and for the server" : "");
+    if (has_there && !same)
+        printf("  %-12s %s for the server\n", has_here ? "and" : "that is", there);
 }
 
 /* Lines, each under the last. */

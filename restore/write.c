@@ -119,7 +119,7 @@ static int lay(struct writer *w, const struct job *j, struct run_ahead ahead, ui
     struct laid *l = &w->laid;
     uint8_t *room;
 
-    if (l->len != 0 && offset - l->offset < w->chunk_bytes)
+    if (offset - l->offset < l->len)
         return 0;
     l->len = 0;
     if (j->old_size != 0)
