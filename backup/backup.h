@@ -10,6 +10,7 @@
 
 #include "base/progress.h"
 #include "base/queue.h"
+#include "catalog/catalog.h"
 #include "config/config.h"
 #include "repo/manifest/manifest.h"
 
@@ -18,7 +19,9 @@ struct backup_request {
     int type; /* enum backup_type, or BACKUP_AUTO */
     const struct cluster_config *cluster;
     const char *state_dir;
-    struct repo *repo;    /* open with its key */
+    struct repo *repo; /* open with its key */
+    const struct catalog_backups
+        *known;           /* of this cluster: what verifications found; may be NULL */
     bool slow_checkpoint; /* spread the checkpoint instead of asking for an immediate one */
     unsigned workers;
     uint64_t rate_limit; /* bytes read a second; 0: none */

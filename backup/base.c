@@ -40,12 +40,19 @@ static const struct pubinfo *find(const struct backup_list *l, const char *label
     return NULL;
 }
 
+/* What is known against it; NULL: nothing. */
+static const struct catalog_backup *harm_of(const struct run *r, const struct pubinfo *p)
+{
+    return r->q->known != NULL ? catalog_harm(r->q->known, repo_name(r->q->repo), p->label) : NULL;
+}
+
 /* The newest that lies on our history, where positions tell the order better than the clocks of the
  * hosts that took them. */
 static const struct pubinfo *newest(const struct run *r, const struct backup_list *l,
-                                    const struct history *h, bool only_full, const char **why)
+                                    const struct history *h, bool sound, const char **why)
 {
     const struct pubinfo *best = NULL;
+    bool only_full = r->q->type == BACKUP_DIFF;
 
     *why = only_full ? "there is no full backup yet" : "there is no backup yet";
     for (size_t i = 0; i < l->n; i++) {
@@ -57,10 +64,23 @@ static const struct pubinfo *newest(const struct run *r, const struct backup_lis
             *why = "those there are were made on a timeline that was left before they ended";
             continue;
         }
-        if (best == NULL || p->start_lsn > best->start_lsn)
+        if (sound && harm_of(r, p) != NULL)
+            *why = "those there are are damaged";
+        else if (best == NULL || p->start_lsn > best->start_lsn)
             best = p;
     }
     return best;
+}
+
+static void warn_of_harm(struct run *r, const struct pubinfo *p)
+{
+    AUTO(buf_free) struct buf text = BUF_INIT;
+
+    catalog_harm_text(harm_of(r, p), &text);
+    r->session.warnings++;
+    log_warning("backup %s is no base: %s; \"pgbr verify\" names what is damaged, and clears what "
+                "was repaired",
+                p->label, buf_text(&text));
 }
 
 /* The full backup at the root of a chain, and how many were made on top of it; NULL: it is gone. */
@@ -128,12 +148,15 @@ static int choose(struct run *r, const struct backup_list *l, struct err *err)
 {
     struct wal_place place = run_wal_place(r);
     AUTO(history_free) struct history h = HISTORY_INIT;
-    const struct pubinfo *base;
+    const struct pubinfo *base, *any;
     const char *why;
     char due[128];
 
     TRY(history_load(&place, r->data_fd, r->id.timeline, &h, err));
-    base = newest(r, l, &h, r->q->type == BACKUP_DIFF, &why);
+    any = newest(r, l, &h, false, &why);
+    base = newest(r, l, &h, true, &why);
+    if (any != base)
+        warn_of_harm(r, any);
     if (base == NULL) {
         take_full(r, why);
         return 0;

@@ -1,9 +1,9 @@
 /*
  * base.h - the backup that an incremental builds on, and whether it fits. Internal to backup/.
  *
- * A base must be of the same cluster, lie on the history of the timeline that is backed up, and the
- * WAL from its start to ours must be there without a gap. Where that is not so a full backup is
- * taken, and the reason told.
+ * A base must be of the same cluster, lie on the history of the timeline that is backed up, not be
+ * known to be damaged, and the WAL from its start to ours must be there without a gap. Where that
+ * is not so a full backup is taken, and the reason told.
  */
 #ifndef PGBR_BACKUP_BASE_H
 #define PGBR_BACKUP_BASE_H

@@ -21,6 +21,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/buf.h"
 #include "base/err.h"
 
 struct catalog;
@@ -157,6 +158,12 @@ struct catalog_backups {
 int catalog_get_backups(struct catalog *c, const char *repo, const char *cluster, bool gone,
                         struct catalog_backups *out, struct err *err) MUST_CHECK;
 void catalog_backups_free(struct catalog_backups *l);
+/* What speaks against a backup: the row of one whose last verification found problems, itself or
+ * one that it builds on and that was not found sound in between. NULL: nothing is known. */
+const struct catalog_backup *catalog_harm(const struct catalog_backups *known, const char *repo,
+                                          const char *label);
+/* Appends "the verification at 2026-11-22 14:05:33+00 found 2 problems in backup LABEL". */
+void catalog_harm_text(const struct catalog_backup *harm, struct buf *out);
 
 struct catalog_wal {
     struct catalog_wal_range *ranges; /* system identifier, timeline, start LSN */

@@ -3,6 +3,7 @@
  *
  * The columns of each query stand in the order in which the row's function takes them.
  */
+#include "base/clock.h"
 #include "base/mem.h"
 #include "catalog/sql.h"
 
@@ -115,6 +116,40 @@ int catalog_get_backups(struct catalog *c, const char *repo, const char *cluster
     };
 
     return SQL_LIST(c, &q, out, err);
+}
+
+static const struct catalog_backup *find_backup(const struct catalog_backups *l, const char *repo,
+                                                const char *label)
+{
+    for (size_t i = 0; i < l->n && label != NULL; i++)
+        if (strcmp(l->rows[i].label, label) == 0 && strcmp(l->rows[i].repo, repo) == 0)
+            return &l->rows[i];
+    return NULL;
+}
+
+const struct catalog_backup *catalog_harm(const struct catalog_backups *known, const char *repo,
+                                          const char *label)
+{
+    const struct catalog_backup *b = find_backup(known, repo, label);
+    int64_t sound_us = 0; /* when one on the way was verified without a problem */
+
+    for (size_t steps = 0; b != NULL && steps < known->n; steps++) {
+        if (b->verify_problems != 0)
+            return b->verified_us > sound_us ? b : NULL;
+        sound_us = MAX_OF(sound_us, b->verified_us);
+        b = find_backup(known, repo, b->base_label);
+    }
+    return NULL;
+}
+
+void catalog_harm_text(const struct catalog_backup *harm, struct buf *out)
+{
+    char when[40];
+
+    buf_addf(out, "the verification at %s found %llu problem%s in backup %s",
+             clock_format_utc(harm->verified_us / 1000000 * 1000000, when),
+             (unsigned long long)harm->verify_problems, harm->verify_problems == 1 ? "" : "s",
+             harm->label);
 }
 
 static void read_range(struct sql_columns *k, void *row)

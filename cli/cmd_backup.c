@@ -148,6 +148,7 @@ static int take(struct app *app, struct backup_request *want, struct backup_made
 static int run(struct app *app, int argc, char **argv, struct err *err)
 {
     AUTO(repo_close) struct repo *repo = NULL;
+    AUTO(catalog_backups_free) struct catalog_backups known = {0};
     AUTO(backup_made_free) struct backup_made made = {0};
     struct progress progress = {0};
     struct wanted wanted = {.type = BACKUP_AUTO};
@@ -162,6 +163,8 @@ static int run(struct app *app, int argc, char **argv, struct err *err)
     progress.mode = app_progress(app);
     want.type = wanted.type;
     want.repo = repo;
+    record_known(app, want.cluster->name, &known);
+    want.known = &known;
     want.state_dir = app->config->state_dir;
     want.slow_checkpoint = wanted.slow;
     want.workers = wanted.workers != 0 ? wanted.workers : want.cluster->workers;

@@ -38,7 +38,7 @@ static int list_repo(struct app *app, const struct cluster_config *cluster, cons
     TRY(view_load(&view, repo, app->config->state_dir, catalog, &app->stop, err));
     policy_judge(&conf, &view);
     view_remember(&view, repo, catalog);
-    if (view.n_gaps != 0 || view.broken != 0)
+    if (view.n_gaps != 0 || view.broken != 0 || view.harmed != 0)
         app->status = EXIT_WARNINGS;
     list_show_repo(out, repo, &view);
     return 0;

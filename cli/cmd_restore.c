@@ -5,6 +5,7 @@
 
 #include "base/mem.h"
 #include "cli/app.h"
+#include "cli/record.h"
 #include "cli/run_record.h"
 #include "cli/show.h"
 #include "cli/target_options.h"
@@ -156,6 +157,7 @@ static int restore(struct app *app, struct wanted *w, struct err *err)
 static int run(struct app *app, int argc, char **argv, struct err *err)
 {
     AUTO(wanted_free) struct wanted w = {.q = {.stop = &app->stop, .program = app->program}};
+    AUTO(catalog_backups_free) struct catalog_backups known = {0};
     struct arguments args;
 
     TRY(app_arguments(app, argc, argv, &args, on_option, &w, err));
@@ -163,6 +165,8 @@ static int run(struct app *app, int argc, char **argv, struct err *err)
     TRY(app_cluster(app, args.n == 1 ? args.words[0] : NULL, &w.q.cluster, err));
     TRY(app_catch_signals(app, err));
     w.q.config = app->config;
+    record_known(app, w.q.cluster->name, &known);
+    w.q.known = &known;
     if (w.q.workers == 0)
         w.q.workers = w.q.cluster->workers;
     return restore(app, &w, err);

@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "cli/expiry.h"
+#include "cli/record.h"
 #include "cli/run_record.h"
 #include "cli/show.h"
 #include "postgres/lsn.h"
@@ -191,12 +192,38 @@ static size_t keep_gaps(struct wal_gap *gaps, size_t n, const char *label)
     return kept;
 }
 
+static bool is_known(const struct catalog_backups *known, const struct repo *r, const char *label)
+{
+    for (size_t i = 0; i < known->n; i++)
+        if (strcmp(known->rows[i].label, label) == 0 &&
+            strcmp(known->rows[i].repo, repo_name(r)) == 0)
+            return true;
+    return false;
+}
+
+/* The catalog may know nothing of a backup that was taken elsewhere. */
+static int record_one(struct catalog *c, const struct catalog_backups *known, const struct repo *r,
+                      const struct pubinfo *pub, uint64_t problems, struct err *err)
+{
+    struct catalog_backup row;
+
+    view_backup_row(r, pub, &row);
+    if (!is_known(known, r, pub->label))
+        TRY(catalog_put_backup(c, &row, err));
+    return catalog_backup_verified(c, repo_name(r), repo_cluster(r), pub->label, clock_now_us(),
+                                   problems, err);
+}
+
 static void record(struct app *app, const struct repo *r, const struct backup_list *backups,
                    const struct verify_made *m, const struct wanted *w)
 {
     AUTO(catalog_close) struct catalog *c = app_catalog(app);
+    AUTO(catalog_backups_free) struct catalog_backups known = {0};
     struct err err = {0};
 
+    if (m->n_damages != 0 && repo_encrypted(r) && repo_key(r) == NULL)
+        return; /* whose damage it is cannot be told */
+    record_known(app, repo_cluster(r), &known);
     for (size_t i = 0; c != NULL && !w->wal_only && i < backups->n; i++) {
         const char *label = backups->items[i].label;
         uint64_t problems = 0;
@@ -206,8 +233,7 @@ static void record(struct app *app, const struct repo *r, const struct backup_li
         for (size_t d = 0; d < m->n_damages; d++)
             for (size_t h = 0; h < m->damages[d].n_harms; h++)
                 problems += strcmp(m->damages[d].harms[h].label, label) == 0;
-        if (catalog_backup_verified(c, repo_name(r), repo_cluster(r), label, clock_now_us(),
-                                    problems, &err) != 0) {
+        if (record_one(c, &known, r, &backups->items[i], problems, &err) != 0) {
             log_warning("the result could not be recorded in the catalog: %s", err.msg);
             return;
         }
@@ -298,6 +324,7 @@ static int verify_repo(struct app *app, const struct cluster_config *cluster, co
     AUTO(repo_close) struct repo *repo = NULL;
     AUTO(verify_made_free) struct verify_made made = {0};
     AUTO(backups_free) struct backup_list backups = {0};
+    AUTO(catalog_backups_free) struct catalog_backups known = {0};
     AUTO(mem_free) struct wal_gap *gaps = NULL;
     AUTO(repo_config_free) struct repo_config conf = {0};
     struct progress progress = {.mode = app_progress(app)};
@@ -322,9 +349,10 @@ static int verify_repo(struct app *app, const struct cluster_config *cluster, co
     TRY(backups_list(repo, &backups, broken, app, err));
     TRY(wal_find_gaps(repo, &backups, &gaps, &n_gaps, err));
     TRY(config_repo(app->config, cluster, name, &conf, err));
-    expiry_forget_gaps(&conf, &backups, gaps, &n_gaps);
-    n_gaps = keep_gaps(gaps, n_gaps, w->label);
     record(app, repo, &backups, &made, w);
+    record_known(app, cluster->name, &known);
+    expiry_forget_gaps(&conf, &backups, &known, gaps, &n_gaps);
+    n_gaps = keep_gaps(gaps, n_gaps, w->label);
     if (w->json)
         json_result(j, repo, &made, gaps, n_gaps);
     else

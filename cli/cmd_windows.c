@@ -63,6 +63,7 @@ static int answer(struct run *r, const struct view *v, const char *name, struct 
         .repo = name,
         .program = r->app->program,
         .target = {.kind = TARGET_TIME, .time_us = r->at_us},
+        .known = &v->known,
         .stop = &r->app->stop,
     };
     struct err why = {0};

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "cli/record.h"
 
 int expiry_open(struct app *app, const struct cluster_config *cluster, const char *name,
                 struct repo **r, struct err *err)
@@ -14,6 +15,16 @@ int expiry_open(struct app *app, const struct cluster_config *cluster, const cha
         return -1;
     err_clear(err);
     return config_open_repo(app->config, cluster, name, REPO_OPEN_NO_KEY, r, err);
+}
+
+struct harms {
+    const char *repo;
+    struct catalog_backups known;
+};
+
+static void harms_free(struct harms *h)
+{
+    catalog_backups_free(&h->known);
 }
 
 /* ---- the catalog ---- */
@@ -56,11 +67,21 @@ static void record(struct app *app, const struct repo *r, const struct expire_ma
         log_warning("what was expired could not be recorded in the catalog: %s", err.msg);
 }
 
+static bool is_harmed(const void *ctx, const char *label)
+{
+    const struct harms *h = ctx;
+
+    return catalog_harm(&h->known, h->repo, label) != NULL;
+}
+
 int expiry_run(struct app *app, const struct repo_config *conf, struct repo *r, const char *label,
                bool dry_run, struct expire_made *made, struct err *err)
 {
+    AUTO(harms_free) struct harms harms = {.repo = repo_name(r)};
     const struct expire_request q = {
         .repo = r,
+        .is_harmed = is_harmed,
+        .harm_ctx = &harms,
         .policy = expiry_policy(conf),
         .label = label,
         .grace_us = conf->expire_grace_ms < 0 ? -1 : conf->expire_grace_ms * 1000,
@@ -68,6 +89,7 @@ int expiry_run(struct app *app, const struct repo_config *conf, struct repo *r, 
         .stop = &app->stop,
     };
 
+    record_known(app, repo_cluster(r), &harms.known);
     TRY(expire_run(&q, made, err));
     if (!dry_run)
         record(app, r, made);

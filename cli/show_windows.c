@@ -14,7 +14,7 @@ static const char *const hole_names[] = {
     [HOLE_ENDS] = "WAL ends",
     [HOLE_LEFT] = "timeline left",
     [HOLE_CLUSTER] = "another cluster",
-    [HOLE_BACKUP] = "backup without its WAL",
+    [HOLE_BACKUP] = "backup that cannot be restored",
 };
 
 /* ---- windows ---- */
@@ -63,10 +63,8 @@ void windows_text(struct buf *out, const struct view *v)
     const struct windows *w = &v->windows;
     size_t hole = 0;
 
-    if (v->sealed) {
+    if (v->sealed)
         buf_adds(out, "    the moments one can go back to are not known without the key\n");
-        return;
-    }
     for (size_t i = 0; i < w->n; i++) {
         while (hole < w->n_holes && !w->items[i].aside && w->holes[hole].kind != HOLE_BACKUP &&
                w->holes[hole].to_us != 0 && w->holes[hole].to_us <= w->items[i].start_us)

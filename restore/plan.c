@@ -4,6 +4,9 @@
  * The default repository is asked first, then the others in the configuration's order; in each, the
  * cluster's newest identity (system identifier and major version) first: after a pg_upgrade older
  * backups stay, and a moment before it is still theirs.
+ *
+ * A backup that is known to be damaged is passed over, in all repositories, as long as another one
+ * leads to the same state; "immediate" means the newest one's own state, and passes over none.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -22,7 +25,32 @@ struct search {
     struct reach best; /* of the first one that has backups but does not reach the target */
     bool has_best;
     size_t backups; /* seen in all */
+    bool harmed_too;
+    struct buf passed_over; /* lines: the damaged backups that would have been chosen */
 };
+
+static const struct catalog_backup *harm_of(const struct search *s, const struct repo *r,
+                                            const char *label)
+{
+    return s->q->known != NULL ? catalog_harm(s->q->known, repo_name(r), label) : NULL;
+}
+
+static void warn_of_harm(struct search *s)
+{
+    struct restore_plan *plan = s->plan;
+    const struct catalog_backup *harm = harm_of(s, plan->job->repo, plan->label);
+
+    if (harm != NULL) {
+        buf_adds(&plan->notes, "WARNING: ");
+        catalog_harm_text(harm, &plan->notes);
+        buf_adds(&plan->notes, ": unless that was repaired the restore will stop there\n");
+        plan->warnings++;
+    }
+    if (harm == NULL && s->passed_over.len != 0) {
+        buf_adds(&plan->notes, buf_text(&s->passed_over));
+        plan->warnings++;
+    }
+}
 
 /* ---- one repository ---- */
 
@@ -44,17 +72,53 @@ static unsigned major_of(const struct pubinfo *p)
     return p->pg_version / 10000;
 }
 
-/* The backups of one identity, and only the one asked for with --set; borrowed. */
-static void of_identity(const struct backup_list *all, const struct identity *id, const char *set,
-                        struct backup_list *out)
+/* The backups of one identity, and only the one asked for with --set; borrowed. Returns how many
+ * are left out because they are known to be damaged. */
+static size_t of_identity(const struct search *s, const struct repo *r,
+                          const struct backup_list *all, const struct identity *id, bool harmed_too,
+                          struct backup_list *out)
 {
-    out->items = xcalloc(all->n, sizeof *out->items);
+    const char *set = s->q->set;
+    size_t harmed = 0;
+
+    *out = (struct backup_list){.items = xcalloc(all->n, sizeof *out->items)};
     for (size_t i = 0; i < all->n; i++) {
         const struct pubinfo *p = &all->items[i];
-        if (p->system_id == id->system_id && major_of(p) == id->major &&
-            (set == NULL || strcmp(set, p->label) == 0))
+        if (p->system_id != id->system_id || major_of(p) != id->major ||
+            (set != NULL && strcmp(set, p->label) != 0))
+            continue;
+        if (!harmed_too && harm_of(s, r, p->label) != NULL)
+            harmed++;
+        else
             out->items[out->n++] = *p;
     }
+    return harmed;
+}
+
+/* Which backup would have been chosen; chosen: the one that is, NULL: none. */
+static int note_passed_over(struct search *s, struct repo *r, const struct wal_map *map,
+                            const struct backup_list *all, const struct identity *id,
+                            const char *chosen, struct err *err)
+{
+    struct backup_list list;
+    AUTO(mem_free) struct pubinfo *items = NULL;
+    const char *label;
+    struct reach reach;
+    size_t index;
+
+    of_identity(s, r, all, id, true, &list);
+    items = list.items;
+    TRY(target_choose(map, r, &list, &s->q->target, s->q->stop, &index, &reach, err));
+    if (index >= list.n || !reach.reachable)
+        return 0;
+    label = list.items[index].label;
+    if (chosen != NULL && strcmp(chosen, label) == 0)
+        return 0;
+    buf_addf(&s->passed_over, "WARNING: backup %s in repository \"%s\" is passed over: ", label,
+             repo_name(r));
+    catalog_harm_text(harm_of(s, r, label), &s->passed_over);
+    buf_adds(&s->passed_over, " (--set takes it all the same)\n");
+    return 0;
 }
 
 static int take(struct search *s, struct repo *r, struct wal_map **map, const char *label,
@@ -72,6 +136,16 @@ static int take(struct search *s, struct repo *r, struct wal_map **map, const ch
     return manifest_open(&job->manifest, r, label, err);
 }
 
+static uint32_t segment_size_of(const struct backup_list *all, const struct identity *id)
+{
+    uint32_t size = 0;
+
+    for (size_t i = 0; i < all->n && size == 0; i++)
+        if (all->items[i].system_id == id->system_id && major_of(&all->items[i]) == id->major)
+            size = all->items[i].wal_segment_size;
+    return size;
+}
+
 /* *done: the target is reached and the plan filled in. */
 static int try_identity(struct search *s, struct repo *r, const struct backup_list *all,
                         const struct identity *id, bool *done, struct err *err)
@@ -80,19 +154,19 @@ static int try_identity(struct search *s, struct repo *r, const struct backup_li
     struct backup_list fitting = {0};
     AUTO(mem_free) struct pubinfo *items = NULL;
     struct reach reach = {0};
-    size_t index;
+    size_t index, harmed = of_identity(s, r, all, id, s->harmed_too, &fitting);
 
-    of_identity(all, id, s->q->set, &fitting);
     items = fitting.items;
-    if (fitting.n == 0)
+    if (fitting.n + harmed == 0)
         return 0;
-    s->backups += fitting.n;
-    TRY(wal_map_load(&map, r, id->system_id, id->major, fitting.items[0].wal_segment_size, err));
+    s->backups += fitting.n + harmed;
+    TRY(wal_map_load(&map, r, id->system_id, id->major, segment_size_of(all, id), err));
     TRY(target_choose(map, r, &fitting, &s->q->target, s->q->stop, &index, &reach, err));
-    if (index < fitting.n && reach.reachable) {
-        *done = true;
+    *done = index < fitting.n && reach.reachable;
+    if (harmed != 0)
+        TRY(note_passed_over(s, r, map, all, id, *done ? fitting.items[index].label : NULL, err));
+    if (*done)
         return take(s, r, &map, fitting.items[index].label, &reach, err);
-    }
     if (!s->has_best)
         s->best = reach;
     s->has_best = true;
@@ -218,17 +292,34 @@ static int check_label(const struct pubinfo *pub, const struct backup_info *info
     return 0;
 }
 
+/* The damaged ones, too, where the others do not do. */
+static int search(struct search *s, bool *done, struct err *err)
+{
+    s->harmed_too = s->q->set != NULL || s->q->target.kind == TARGET_IMMEDIATE;
+    TRY(ask_all(s, done, err));
+    if (*done || s->passed_over.len == 0)
+        return 0;
+    s->harmed_too = true;
+    s->has_best = false;
+    s->backups = 0;
+    buf_clear(&s->tried);
+    return ask_all(s, done, err);
+}
+
 int plan_choose(const struct restore_request *q, struct restore_plan *plan, struct err *err)
 {
     struct search s = {.q = q, .plan = plan};
     bool done = false;
-    int result = ask_all(&s, &done, err);
+    int result = search(&s, &done, err);
 
     if (result == 0 && !done)
         result = refuse(&s, err);
     if (result == 0 && s.tried.len != 0)
         buf_addf(&plan->notes, "not every repository could be asked: %s\n", buf_text(&s.tried));
+    if (result == 0)
+        warn_of_harm(&s);
     buf_free(&s.tried);
+    buf_free(&s.passed_over);
     if (result == 0)
         result = check_label(&plan->backup, manifest_info(plan->job->manifest), err);
     plan->target = q->target;

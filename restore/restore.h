@@ -11,6 +11,7 @@
 
 #include "base/progress.h"
 #include "base/queue.h"
+#include "catalog/catalog.h"
 #include "config/config.h"
 #include "wal/reach/target.h"
 
@@ -40,6 +41,9 @@ struct restore_request {
     const char *sandbox;
     const struct tablespace_move *moves;
     size_t n_moves;
+    /* What is known of this cluster's backups: one that is damaged is taken only when no other
+     * leads to the target, or when it is asked for. NULL: nothing is known. */
+    const struct catalog_backups *known;
     unsigned workers;
     const struct stop *stop;
     struct progress *progress; /* may be NULL */

@@ -121,10 +121,12 @@ static void gather_items(struct expiry *e)
         if (!s->read[i] || s->c.items[i].expired)
             continue;
         e->item_of[e->n_items] = i;
-        e->items[e->n_items++] = (struct retention_item){.pub = &s->pubs[i],
-                                                         .held = s->held[i],
-                                                         .held_until_us = s->held_until_us[i],
-                                                         .note = s->notes[i]};
+        e->items[e->n_items++] =
+            (struct retention_item){.pub = &s->pubs[i],
+                                    .held = s->held[i],
+                                    .held_until_us = s->held_until_us[i],
+                                    .note = s->notes[i],
+                                    .harmed = expire_harmed(e, s->pubs[i].label)};
     }
 }
 

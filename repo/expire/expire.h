@@ -20,6 +20,9 @@ struct expire_request {
     const char *label; /* this backup goes, whatever the policy says; the others stay. NULL: none */
     int64_t grace_us;  /* from tombstone to deletion; < 0: what the store advises */
     bool dry_run;      /* only tells */
+    /* Whether a backup is known to be damaged, see retention.h; NULL: nothing is known. */
+    bool (*is_harmed)(const void *ctx, const char *label);
+    const void *harm_ctx;
     const struct stop *stop;
 };
 

@@ -80,6 +80,11 @@ static inline int64_t expire_window_us(const struct expiry *e)
 
 /* ---- expire.c ---- */
 
+static inline bool expire_harmed(const struct expiry *e, const char *label)
+{
+    return e->q->is_harmed != NULL && e->q->is_harmed(e->q->harm_ctx, label);
+}
+
 /* ERR_BUSY where another expirer holds a live lease; of two that begin at the same time the one
  * whose label comes first goes on. */
 int expire_make_way(const struct expiry *e, struct err *err) MUST_CHECK;

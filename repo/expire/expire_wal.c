@@ -181,6 +181,7 @@ static struct retention_item *staying(const struct expiry *e, size_t *n)
             continue;
         judged = item_of(e, e->last.c.items[i].label);
         all[*n].pub = &e->last.pubs[i];
+        all[*n].harmed = expire_harmed(e, e->last.pubs[i].label);
         all[*n].verdict = RETENTION_KEEP;
         if (e->last.c.items[i].expired || (judged != NULL && judged->verdict != RETENTION_KEEP))
             all[*n].verdict = RETENTION_HOLD;

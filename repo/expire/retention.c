@@ -80,6 +80,16 @@ static void keep_future(struct retention_item *item)
         xasprintf("judged from %s on", when), item->pub->stop_us);
 }
 
+/* newer: how many that count are kept and are newer. */
+static void keep_harmed(const struct judgement *j, struct retention_item *item, unsigned newer)
+{
+    unsigned more = j->p->full - newer;
+
+    decide(item, RETENTION_KEEP,
+           xstrdup("it is damaged, and does not count among the full backups that are kept"),
+           xasprintf("after %u more full backup%s", more, more == 1 ? "" : "s"), 0);
+}
+
 /* place: from 1, the newest. */
 static void judge_by_count(const struct judgement *j, struct retention_item *item, unsigned place)
 {
@@ -137,11 +147,13 @@ static void judge_fulls(struct judgement *j)
             keep_all(item);
         else if (is_future(j, item->pub))
             keep_future(item);
-        else if (j->p->full_type == RETENTION_COUNT)
-            judge_by_count(j, item, ++place);
-        else
+        else if (j->p->full_type == RETENTION_TIME)
             judge_by_time(j, item, newer);
-        if (is_future(j, item->pub))
+        else if (item->harmed && place < j->p->full)
+            keep_harmed(j, item, place);
+        else
+            judge_by_count(j, item, item->harmed ? place + 1 : ++place);
+        if (is_future(j, item->pub) || item->harmed)
             continue;
         newer = item->pub;
         if (item->verdict == RETENTION_KEEP)
@@ -253,8 +265,10 @@ static void thin_out_diffs(struct judgement *j)
         struct retention_item *item = j->order[i];
 
         if (item->pub->type == BACKUP_INCR || is_future(j, item->pub) ||
-            item->verdict == RETENTION_EXPIRE || ++place <= j->p->diff ||
-            item->pub->type != BACKUP_DIFF)
+            item->verdict == RETENTION_EXPIRE)
+            continue;
+        place += !item->harmed;
+        if (item->pub->type != BACKUP_DIFF || place + item->harmed <= j->p->diff)
             continue;
         replace(item, RETENTION_EXPIRE,
                 xasprintf("%u newer differential or full backup%s kept", j->p->diff,

@@ -4,7 +4,8 @@
  * Backups are ordered by the time at which they ended, never by label; WAL positions are compared
  * within one system identifier only. What cannot be judged stays: a backup that is dated in the
  * future is kept and never a reason to let another one go, and WAL goes only where every backup of
- * its system that stays says so.
+ * its system that stays says so. One that is known to be damaged is no such reason either; it goes
+ * when it would have gone.
  *
  * A chain is a full backup and what was taken on top of it. It goes as a whole with its full, but
  * for differentials (and what depends on them), which may go earlier.
@@ -35,6 +36,7 @@ struct retention_item {
     bool held;
     int64_t held_until_us; /* 0: without an end */
     const char *note;      /* of the hold; borrowed, NULL or "": none */
+    bool harmed;           /* known to be damaged: no other one goes because of it */
 
     enum retention_verdict verdict;
     char *reason;     /* why it stays or goes, in plain words */

@@ -38,7 +38,7 @@ static int64_t oldest_in_full(const struct retention_policy *p, const struct ide
     size_t m = 0;
 
     for (size_t i = 0; i < n; i++)
-        if (items[i].verdict == RETENTION_KEEP && is_of(items[i].pub, id) &&
+        if (items[i].verdict == RETENTION_KEEP && !items[i].harmed && is_of(items[i].pub, id) &&
             counts(p, items[i].pub->type))
             ends[m++] = items[i].pub->stop_us;
     if (p->archive == 0 || m <= p->archive)

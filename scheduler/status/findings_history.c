@@ -22,6 +22,7 @@ static const char *second(int64_t us, char out[40])
 static void verified(struct collecting *c, const char *repo, const struct catalog_backups *rows)
 {
     int64_t may = c->q->cluster->watch.verify_max_age_ms * 1000, last = 0;
+    AUTO(buf_free) struct buf text = BUF_INIT;
     unsigned problems = 0;
     char when[40];
 
@@ -33,10 +34,10 @@ static void verified(struct collecting *c, const char *repo, const struct catalo
         if (b->verified_us == 0 || b->verify_problems == 0)
             continue;
         problems++;
+        buf_clear(&text);
+        catalog_harm_text(b, &text);
         finding_add(c, FINDING_WARNING, "verify", repo, "\"pgbr verify\" names what is damaged",
-                    "the verification at %s found %llu problem%s in backup %s",
-                    second(b->verified_us, when), (unsigned long long)b->verify_problems,
-                    b->verify_problems == 1 ? "" : "s", b->label);
+                    "%s", buf_text(&text));
     }
     if (rows->n == 0)
         return;

@@ -31,12 +31,15 @@ bool expiry_configured(const struct repo_config *conf)
 /* Which backups are held is not needed: a held one counts here like any other, so that a gap may be
  * shown but none is left out that matters. */
 static struct retention_item *judged(const struct retention_policy *policy,
-                                     const struct backup_list *backups)
+                                     const struct backup_list *backups, const char *repo,
+                                     const struct catalog_backups *known)
 {
     struct retention_item *items = xcalloc(backups->n, sizeof *items);
 
-    for (size_t i = 0; i < backups->n; i++)
+    for (size_t i = 0; i < backups->n; i++) {
         items[i].pub = &backups->items[i];
+        items[i].harmed = catalog_harm(known, repo, backups->items[i].label) != NULL;
+    }
     retention_judge(policy, clock_now_us(), items, backups->n);
     for (size_t i = 0; i < backups->n; i++)
         if (items[i].verdict == RETENTION_EXPIRE) /* it is still there, because it is held */
@@ -59,10 +62,10 @@ static bool is_wanted(const struct wal_gap *g, const struct retention_policy *po
 }
 
 void expiry_forget_gaps(const struct repo_config *conf, const struct backup_list *backups,
-                        struct wal_gap *gaps, size_t *n)
+                        const struct catalog_backups *known, struct wal_gap *gaps, size_t *n)
 {
     const struct retention_policy policy = expiry_policy(conf);
-    struct retention_item *items = judged(&policy, backups);
+    struct retention_item *items = judged(&policy, backups, conf->name, known);
     size_t kept = 0;
 
     for (size_t i = 0; i < *n; i++)
@@ -83,7 +86,7 @@ static bool overlaps(const struct wal_gap *g, const struct hole *h)
 
 void policy_judge(const struct repo_config *conf, struct view *v)
 {
-    expiry_forget_gaps(conf, &v->backups, v->gaps, &v->n_gaps);
+    expiry_forget_gaps(conf, &v->backups, &v->known, v->gaps, &v->n_gaps);
     for (size_t i = 0; i < v->windows.n_holes; i++) {
         struct hole *h = &v->windows.holes[i];
         bool wanted = h->kind != HOLE_MISSING || h->to_us == 0;

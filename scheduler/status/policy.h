@@ -12,9 +12,9 @@ struct retention_policy expiry_policy(const struct repo_config *conf);
 bool expiry_configured(const struct repo_config *conf);
 
 /* Takes those gaps out that retention itself has made: WAL between old backups that keep only what
- * they need. */
+ * they need. known: by the catalog, of these backups among others. */
 void expiry_forget_gaps(const struct repo_config *conf, const struct backup_list *backups,
-                        struct wal_gap *gaps, size_t *n);
+                        const struct catalog_backups *known, struct wal_gap *gaps, size_t *n);
 
 /* The same for all of a view; holes that are retention's work are marked so. */
 void policy_judge(const struct repo_config *conf, struct view *v);

@@ -58,16 +58,38 @@ static void add_lines(struct view *v, const struct wal_map *map, const struct id
         v->lines[v->n_lines++] = (struct view_line){*id, segment_size, s[i]};
 }
 
-/* The backups of one identity, borrowed. */
-static struct backup_list backups_of(const struct view *v, const struct identity *id)
+/* The backups of one identity, borrowed: those that are known to be damaged, or the others. */
+static struct backup_list backups_of(const struct view *v, const struct repo *r,
+                                     const struct identity *id, bool harmed)
 {
     struct backup_list some = {xcalloc(v->backups.n, sizeof *some.items), NULL, 0};
 
-    for (size_t i = 0; i < v->backups.n; i++)
-        if (v->backups.items[i].system_id == id->system_id &&
-            v->backups.items[i].pg_version / 10000 == id->major)
-            some.items[some.n++] = v->backups.items[i];
+    for (size_t i = 0; i < v->backups.n; i++) {
+        const struct pubinfo *b = &v->backups.items[i];
+
+        if (b->system_id == id->system_id && b->pg_version / 10000 == id->major &&
+            (catalog_harm(&v->known, repo_name(r), b->label) != NULL) == harmed)
+            some.items[some.n++] = *b;
+    }
     return some;
+}
+
+/* They are told of behind what the others reach. */
+static void add_harmed(struct view *v, const struct repo *r, const struct identity *id,
+                       struct windows *w)
+{
+    struct backup_list harmed = backups_of(v, r, id, true);
+    AUTO(buf_free) struct buf why = BUF_INIT;
+
+    for (size_t i = 0; i < harmed.n; i++) {
+        const struct pubinfo *b = &harmed.items[i];
+
+        buf_clear(&why);
+        catalog_harm_text(catalog_harm(&v->known, repo_name(r), b->label), &why);
+        windows_add_backup(w, b, buf_text(&why));
+    }
+    free(harmed.items);
+    v->harmed += harmed.n;
 }
 
 /* ---- windows of several identities ---- */
@@ -223,25 +245,30 @@ static int load_identity(struct view *v, struct repo *r, const char *state_dir,
     struct windows found = {0};
     struct backup_list some;
     uint32_t segment_size = segment_size_of(v, id);
+    size_t harmed = v->harmed; /* of those before */
     int rc;
 
     TRY(wal_map_load(&map, r, id->system_id, id->major, segment_size, err));
     add_lines(v, map, id, segment_size);
     TRY(wal_map_gaps(map, &v->backups, &v->gaps, &v->n_gaps, err));
-    if (v->sealed)
+    if (v->sealed) {
+        add_harmed(v, r, id, &v->windows);
         return 0;
+    }
     if (state_dir != NULL) {
         heads = recall_path(state_dir, map, r);
         recall_read(heads, map, r);
     }
-    some = backups_of(v, id);
+    some = backups_of(v, r, id, false);
     rc = windows_find(map, r, &some, stop, &found, err);
     free(some.items);
+    if (rc == 0)
+        add_harmed(v, r, id, &found);
     if (heads != NULL)
         recall_write(heads, map, r); /* the next attempt need not begin anew */
     TRY(rc);
     if (plain_windows(&found) == 0)
-        take_unprotected(v, id, some.n != 0);
+        take_unprotected(v, id, some.n + v->harmed != harmed);
     append(&v->windows, &found);
     return 0;
 }
@@ -296,6 +323,9 @@ int view_load(struct view *v, struct repo *r, const char *state_dir, struct cata
     struct err why = {0};
 
     *v = (struct view){0};
+    if (c != NULL &&
+        catalog_get_backups(c, repo_name(r), repo_cluster(r), false, &v->known, &why) != 0)
+        log_warning("the catalog cannot be read: %s", why.msg);
     if (load(v, r, state_dir, stop, err) != 0) {
         view_free(v);
         return -1;
@@ -308,6 +338,7 @@ int view_load(struct view *v, struct repo *r, const char *state_dir, struct cata
 void view_free(struct view *v)
 {
     backups_free(&v->backups);
+    catalog_backups_free(&v->known);
     backup_marks_free(&v->marks, v->n_marks);
     free(v->lines);
     free(v->gaps);

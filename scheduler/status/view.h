@@ -32,15 +32,17 @@ struct view {
     bool sealed;               /* encrypted and without the key: windows are not known */
     struct backup_mark *marks; /* holds, and backups that are hidden until they are deleted */
     size_t n_marks;
-    unsigned broken;      /* backups that cannot be read; each was logged */
-    char broken_why[512]; /* of the last of them, with its label */
+    struct catalog_backups known; /* what the catalog says of this cluster's backups */
+    size_t harmed;                /* backups that are damaged, by that */
+    unsigned broken;              /* backups that cannot be read; each was logged */
+    char broken_why[512];         /* of the last of them, with its label */
 };
 /* Opens a repository with its key where that can be had; without it (logged) windows are not known.
  */
 int view_open(const struct config *c, const struct cluster_config *cluster, const char *name,
               struct repo **r, struct err *err) MUST_CHECK;
-/* state_dir: where what was read of WAL is remembered; NULL: read all of it. c: knows since when
- * gaps are there and how long drills took; NULL: it cannot be used. */
+/* state_dir: where what was read of WAL is remembered; NULL: read all of it. c: knows which backups
+ * are damaged, since when gaps are there and how long drills took; NULL: it cannot be used. */
 int view_load(struct view *v, struct repo *r, const char *state_dir, struct catalog *c,
               const struct stop *stop, struct err *err) MUST_CHECK;
 void view_free(struct view *v);

@@ -132,7 +132,8 @@ enum hole_kind {
     HOLE_ENDS,    /* the WAL ends inside a segment, and what is behind it is not its continuation */
     HOLE_LEFT, /* the backups in between belong to a timeline that was left, or that is unknown */
     HOLE_CLUSTER, /* another system identifier or major version begins */
-    HOLE_BACKUP,  /* no time: this backup lacks WAL of its own and cannot be restored */
+    HOLE_BACKUP, /* no time: this backup lacks WAL of its own, or is known to be damaged, and cannot
+                    be restored */
 };
 /* Times T, from_us <= T < to_us, that are not reached without --target-timeline. */
 struct hole {
@@ -156,6 +157,8 @@ struct windows {
     size_t n_holes;
 };
 void windows_free(struct windows *w);
+/* Adds a HOLE_BACKUP for a backup that was left out of windows_find(). */
+void windows_add_backup(struct windows *w, const struct pubinfo *b, const char *why);
 /*
  * All windows of one system identifier and major version, and what lies between them. Looks at
  * every segment on the way, each once (see wal/reach/recall.h for how to spare most of that), so

@@ -160,6 +160,17 @@ static void say_backup(struct hole *h, const char *why)
     snprintf(h->why, sizeof h->why, "backup %s cannot be restored: %.400s", h->backup, copy);
 }
 
+void windows_add_backup(struct windows *w, const struct pubinfo *b, const char *why)
+{
+    struct hole h = {
+        .system_id = b->system_id, .timeline = b->timeline, .segment_size = b->wal_segment_size};
+
+    memcpy(h.backup, b->label, sizeof h.backup);
+    say_backup(&h, why);
+    w->holes = xrealloc(w->holes, (w->n_holes + 1) * sizeof *w->holes);
+    w->holes[w->n_holes++] = h;
+}
+
 void windows_add_unusable(struct finder *f, const struct reach_walk *w)
 {
     uint64_t last = lsn_last_segno(w->backup->stop_lsn, f->map->segment_size);

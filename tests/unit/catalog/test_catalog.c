@@ -152,6 +152,69 @@ static void recording_again_replaces_all_but_the_verification(void **state)
     assert_true(list.rows[0].verify_problems == 3);
 }
 
+static void what_speaks_against_a_backup(void **state)
+{
+    static const struct {
+        const char *what;
+        int64_t full_us, incr_us, last_us; /* when each was verified; negative: with problems */
+        const char *harm;                  /* of the last one */
+    } table[] = {
+        {"nothing was verified", 0, 0, 0, NULL},
+        {"all are sound", 5, 5, 5, NULL},
+        {"itself", 0, 0, -5, "last"},
+        {"its base, after which it was not verified", 4, -5, 4, "incr"},
+        {"its base, after which it was taken", 0, -5, 0, "incr"},
+        {"its base, before it was found sound", 0, -5, 6, NULL},
+        {"the root, with nothing in between", -5, 0, 0, "full"},
+        {"the root, before what is in between was found sound", -5, 6, 0, NULL},
+        {"the root, after what is in between was found sound", -5, 4, 0, "full"},
+    };
+    static const char *const labels[] = {"full", "incr", "last"};
+    (void)state;
+
+    for (size_t i = 0; i < LENGTH(table); i++) {
+        AUTO(catalog_close) struct catalog *c = open_catalog();
+        AUTO(catalog_backups_free) struct catalog_backups known = {0};
+        const int64_t verified[] = {table[i].full_us, table[i].incr_us, table[i].last_us};
+        const struct catalog_backup *harm;
+        struct catalog_backup b = example();
+        struct err err = {0};
+
+        b.repo = table[i].what;
+        for (size_t k = 0; k < LENGTH(labels); k++) {
+            b.label = labels[k];
+            b.base_label = k == 0 ? NULL : labels[k - 1];
+            OK(catalog_put_backup(c, &b, &err), &err);
+            if (verified[k] != 0)
+                OK(catalog_backup_verified(c, b.repo, b.cluster, b.label, llabs(verified[k]),
+                                           verified[k] < 0 ? 2 : 0, &err),
+                   &err);
+        }
+        OK(catalog_get_backups(c, NULL, b.cluster, false, &known, &err), &err);
+        harm = catalog_harm(&known, b.repo, "last");
+        if ((harm == NULL) != (table[i].harm == NULL) ||
+            (harm != NULL && strcmp(harm->label, table[i].harm) != 0))
+            fail_msg("%s: %s", table[i].what, harm == NULL ? "nothing" : harm->label);
+        assert_null(catalog_harm(&known, "another", "last"));
+        assert_null(catalog_harm(&known, b.repo, "unheard of"));
+    }
+}
+
+static void harm_is_told_with_its_time(void **state)
+{
+    AUTO(buf_free) struct buf text = BUF_INIT;
+    struct catalog_backup b = {.label = "L", .verified_us = 1500000, .verify_problems = 1};
+    (void)state;
+
+    catalog_harm_text(&b, &text);
+    b.verify_problems = 12;
+    buf_adds(&text, "; ");
+    catalog_harm_text(&b, &text);
+    assert_string_equal(buf_text(&text),
+                        "the verification at 1970-01-01 00:00:01+00 found 1 problem in backup L; "
+                        "the verification at 1970-01-01 00:00:01+00 found 12 problems in backup L");
+}
+
 static void a_backup_that_is_gone_stays_as_history(void **state)
 {
     AUTO(catalog_close) struct catalog *c = open_catalog();
@@ -761,6 +824,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(a_backup_comes_back_as_it_was_recorded),
         TEST(recording_again_replaces_all_but_the_verification),
+        TEST(what_speaks_against_a_backup),
+        TEST(harm_is_told_with_its_time),
         TEST(a_backup_that_is_gone_stays_as_history),
         TEST(backups_are_listed_by_cluster_repository_and_time),
         TEST(archived_wal_is_replaced_and_gaps_keep_their_first_time),

@@ -1,6 +1,7 @@
 /* Which backups and which WAL go: tables of what there is and what is to become of it. */
 #include "tests/lib/test.h"
 
+#include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -13,8 +14,8 @@
 enum { MAX = 12, SEGMENT = 16 << 20 };
 #define SEG(n) ((uint64_t)(n)*SEGMENT)
 
-/* A backup in a table: its type, how many days ago it ended (tenths), its base (place in the
- * table), system, start (segment). */
+/* A backup in a table: its type (a small letter: it is damaged), how many days ago it ended
+ * (tenths), its base (place in the table), system, start (segment). */
 struct row {
     char type;
     int tenths_ago;
@@ -55,7 +56,7 @@ static void make(struct backups *b, const struct row *rows, size_t n)
         const struct row *r = &rows[i];
         struct pubinfo *p = &b->pubs[i];
 
-        p->type = (enum backup_type)r->type;
+        p->type = (enum backup_type)toupper(r->type);
         any_label(p->label, i, r->type);
         if (r->base >= 0)
             any_label(p->base, (size_t)r->base, rows[r->base].type);
@@ -72,6 +73,7 @@ static void make(struct backups *b, const struct row *rows, size_t n)
         p->n_spans = 1;
         b->items[i] = (struct retention_item){
             .pub = p,
+            .harmed = islower(r->type) != 0,
             .held = r->held,
             .held_until_us = r->held_tenths != 0 ? NOW + r->held_tenths * DAY / 10 : 0,
             .note = "audit"};
@@ -179,6 +181,31 @@ static const struct policy_case cases[] = {
      COUNT(2),
      {B('F', 50, -1), H('F', 40, -1, 1, 0, 0), B('F', 30, -1)},
      "ekk"},
+    {"a damaged full does not count", COUNT(1), {B('F', 30, -1), B('f', 20, -1)}, "kk"},
+    {"a damaged full does not count among two",
+     COUNT(2),
+     {B('F', 50, -1), B('F', 40, -1), B('f', 30, -1), B('i', 25, 2), B('F', 20, -1)},
+     "ekkkk"},
+    {"a damaged full goes when enough that are newer are kept",
+     COUNT(2),
+     {B('f', 50, -1), B('i', 45, 0), B('F', 40, -1), B('F', 30, -1)},
+     "eekk"},
+    {"days: a damaged full covers nothing",
+     DAYS(3),
+     {B('F', 90, -1), B('f', 50, -1), B('F', 20, -1)},
+     "kkk"},
+    {"days: a damaged full is covered as others are",
+     DAYS(3),
+     {B('f', 90, -1), B('F', 50, -1), B('F', 20, -1)},
+     "ekk"},
+    {"a damaged differential stands for no other",
+     {.full = 2, .diff = 1},
+     {B('F', 60, -1), B('D', 50, 0), B('d', 40, 0)},
+     "kkk"},
+    {"a damaged differential goes as others do",
+     {.full = 2, .diff = 1},
+     {B('F', 60, -1), B('d', 50, 0), B('D', 40, 0)},
+     "kek"},
     {"a ring of bases is no chain",
      COUNT(1),
      {B('I', 50, 1), B('I', 40, 0), B('F', 30, -1)},
@@ -326,6 +353,12 @@ static const struct wal_case {
      4,
      1,
      "-+-+-+++++"},
+    {"of one full that is not damaged",
+     {.archive = 1, .archive_type = BACKUP_FULL},
+     {S('F', 50, -1, 1, 1), S('F', 40, -1, 1, 5), S('f', 30, -1, 1, 7)},
+     3,
+     1,
+     "-+---+++++"},
     {"of one increment",
      {.archive = 1, .archive_type = BACKUP_INCR},
      {S('F', 50, -1, 1, 1), S('I', 45, 0, 1, 3), S('F', 40, -1, 1, 5), S('I', 35, 2, 1, 7)},
