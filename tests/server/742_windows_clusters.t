@@ -69,7 +69,7 @@ swap() { # AWAY BACK
 swap newer older
 fill
 is "$(repository '[w["open"] for w in r["windows"]], [h["kind"] for h in r["holes"]]')" \
-    "([True], ['before the first backup', 'backup without its WAL'])" 'its WAL is newer than that of the other one'
+    "([True], ['before the first backup', 'backup that cannot be restored'])" 'its WAL is newer than that of the other one'
 swap older newer
 fill
 
@@ -81,7 +81,7 @@ fails 3 "WARNING: backup $first cannot be restored: .* \(it is of system identif
 like "$out" "one can go back.*HOLE from .* to .*begins, whose first backup is $third.*one can go back.*WARNING: backup $first" \
     'what lies between stands between, what is of no use behind'
 is "$(repository '[w["backup"] for w in r["windows"]], [h["kind"] for h in r["holes"]]')" \
-    "(['$second', '$third'], ['before the first backup', 'another cluster', 'backup without its WAL'])" 'it is in no window'
+    "(['$second', '$third'], ['before the first backup', 'another cluster', 'backup that cannot be restored'])" 'it is in no window'
 is "$(repository '[w["open"] for w in r["windows"]], r["rpo"]["recoverable"]')" '([False, True], True)' 'the last window is the present one'
 
 # ---- which loses the WAL of its only backup
