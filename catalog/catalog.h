@@ -152,6 +152,7 @@ void catalog_repositories_free(struct catalog_repositories *l);
 struct catalog_backups {
     struct catalog_backup *rows; /* oldest start first */
     size_t n;
+    size_t with_problems; /* that a verification found */
     struct catalog_texts *texts;
 };
 /* gone: with those that are gone. */

@@ -115,7 +115,11 @@ int catalog_get_backups(struct catalog *c, const char *repo, const char *cluster
         .read = read_backup,
     };
 
-    return SQL_LIST(c, &q, out, err);
+    TRY(SQL_LIST(c, &q, out, err));
+    out->with_problems = 0;
+    for (size_t i = 0; i < out->n; i++)
+        out->with_problems += out->rows[i].verify_problems != 0;
+    return 0;
 }
 
 static const struct catalog_backup *find_backup(const struct catalog_backups *l, const char *repo,
@@ -130,9 +134,12 @@ static const struct catalog_backup *find_backup(const struct catalog_backups *l,
 const struct catalog_backup *catalog_harm(const struct catalog_backups *known, const char *repo,
                                           const char *label)
 {
-    const struct catalog_backup *b = find_backup(known, repo, label);
+    const struct catalog_backup *b;
     int64_t sound_us = 0; /* when one on the way was verified without a problem */
 
+    if (known->with_problems == 0)
+        return NULL;
+    b = find_backup(known, repo, label);
     for (size_t steps = 0; b != NULL && steps < known->n; steps++) {
         if (b->verify_problems != 0)
             return b->verified_us > sound_us ? b : NULL;
@@ -256,7 +263,7 @@ void catalog_backups_free(struct catalog_backups *l)
 {
     texts_free(&l->texts);
     mem_free(&l->rows);
-    l->n = 0;
+    l->n = l->with_problems = 0;
 }
 
 void catalog_wal_free(struct catalog_wal *l)

@@ -5,8 +5,9 @@
  * cluster's newest identity (system identifier and major version) first: after a pg_upgrade older
  * backups stay, and a moment before it is still theirs.
  *
- * A backup that is known to be damaged is passed over, in all repositories, as long as another one
- * leads to the same state; "immediate" means the newest one's own state, and passes over none.
+ * A backup that is known to be damaged is passed over as long as another one, in whichever
+ * repository, leads to the same state. "immediate" means the newest one's own state and passes over
+ * none; nor does "latest" where WAL is missing between the two.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -27,12 +28,27 @@ struct search {
     size_t backups; /* seen in all */
     bool harmed_too;
     struct buf passed_over; /* lines: the damaged backups that would have been chosen */
+    struct reach wanted;    /* what the first of them leads to */
+    uint64_t wanted_id;     /* its system identifier; 0: there is none */
 };
 
 static const struct catalog_backup *harm_of(const struct search *s, const struct repo *r,
                                             const char *label)
 {
     return s->q->known != NULL ? catalog_harm(s->q->known, repo_name(r), label) : NULL;
+}
+
+/* To the state that the backup that is passed over leads to. */
+static bool leads_there(const struct search *s, const struct identity *id,
+                        const struct reach *reach)
+{
+    const struct reach *wanted = &s->wanted;
+
+    if (s->harmed_too || s->wanted_id == 0)
+        return true;
+    return id->system_id == s->wanted_id && reach->timeline == wanted->timeline &&
+           (reach->end_lsn == wanted->end_lsn ||
+            (s->q->target.kind == TARGET_LATEST && reach->end_lsn > wanted->end_lsn));
 }
 
 static void warn_of_harm(struct search *s)
@@ -95,29 +111,37 @@ static size_t of_identity(const struct search *s, const struct repo *r,
     return harmed;
 }
 
-/* Which backup would have been chosen; chosen: the one that is, NULL: none. */
-static int note_passed_over(struct search *s, struct repo *r, const struct wal_map *map,
-                            const struct backup_list *all, const struct identity *id,
-                            const char *chosen, struct err *err)
+/* Looks for the damaged backup that would have been chosen. *chosen: the one that is; SIZE_MAX:
+ * none, also when it leads to another state than that. */
+static int look_at_harmed(struct search *s, struct repo *r, const struct wal_map *map,
+                          const struct backup_list *all, const struct identity *id,
+                          const struct backup_list *sound, const struct reach *reach,
+                          size_t *chosen, struct err *err)
 {
     struct backup_list list;
     AUTO(mem_free) struct pubinfo *items = NULL;
     const char *label;
-    struct reach reach;
+    struct reach other;
     size_t index;
 
     of_identity(s, r, all, id, true, &list);
     items = list.items;
-    TRY(target_choose(map, r, &list, &s->q->target, s->q->stop, &index, &reach, err));
-    if (index >= list.n || !reach.reachable)
+    TRY(target_choose(map, r, &list, &s->q->target, s->q->stop, &index, &other, err));
+    if (index >= list.n || !other.reachable)
         return 0;
     label = list.items[index].label;
-    if (chosen != NULL && strcmp(chosen, label) == 0)
+    if (*chosen < sound->n && strcmp(sound->items[*chosen].label, label) == 0)
         return 0;
     buf_addf(&s->passed_over, "WARNING: backup %s in repository \"%s\" is passed over: ", label,
              repo_name(r));
     catalog_harm_text(harm_of(s, r, label), &s->passed_over);
     buf_adds(&s->passed_over, " (--set takes it all the same)\n");
+    if (s->wanted_id == 0) {
+        s->wanted = other;
+        s->wanted_id = id->system_id;
+    }
+    if (!leads_there(s, id, reach))
+        *chosen = SIZE_MAX;
     return 0;
 }
 
@@ -162,9 +186,11 @@ static int try_identity(struct search *s, struct repo *r, const struct backup_li
     s->backups += fitting.n + harmed;
     TRY(wal_map_load(&map, r, id->system_id, id->major, segment_size_of(all, id), err));
     TRY(target_choose(map, r, &fitting, &s->q->target, s->q->stop, &index, &reach, err));
-    *done = index < fitting.n && reach.reachable;
+    if (!reach.reachable || !leads_there(s, id, &reach))
+        index = SIZE_MAX;
     if (harmed != 0)
-        TRY(note_passed_over(s, r, map, all, id, *done ? fitting.items[index].label : NULL, err));
+        TRY(look_at_harmed(s, r, map, all, id, &fitting, &reach, &index, err));
+    *done = index < fitting.n;
     if (*done)
         return take(s, r, &map, fitting.items[index].label, &reach, err);
     if (!s->has_best)

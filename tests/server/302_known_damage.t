@@ -34,6 +34,12 @@ with open(sys.argv[1], "r+b") as f:
     f.write(bytes(b ^ 255 for b in old))
 END
 }
+repair() { # LABEL...: the first pack of each that was damaged is as it was
+    local label
+    for label in "$@"; do
+        cp -p "$work/kept/$label" "$(find "$work/repo/main/data/$label" -type f -printf '%s %p\n' | sort -n | tail -1 | cut -d ' ' -f 2-)"
+    done
+}
 json_of() { # EXPRESSION COMMAND...: of the document that it prints, as v
     local expression=$1
     shift
@@ -88,6 +94,21 @@ ok 'and the one after it on that, without a word' pgbr backup main --type incr
 third=$(newest)
 like "$(pgbr list main 2>/dev/null || true)" "$third +incr [^$]*on top of $next," 'which is its base'
 
+# ---- WAL is missing between the sound one and the damaged one: it would be another state
+
+lost=$(find "$work/repo/main/wal" -type f -name 000000010000000000000003)
+mv "$lost" kept/
+out=$(pgbr restore main --plan --data-dir "$work/copy")
+like "$out" "backup +$third in" 'beyond the gap there is one'
+damage "$next"
+damage "$third"
+fails 3 'DAMAGE WAS FOUND' 'until that is damaged' pgbr verify main
+out=$(pgbr restore main --plan --data-dir "$work/copy")
+like "$out" "backup +$third in.*WARNING: the verification at .* the restore will stop there" 'and no older state is brought back instead'
+mv "kept/${lost##*/}" "$lost"
+out=$(pgbr restore main --plan --data-dir "$work/copy")
+like "$out" "backup +$full in.*WARNING: backup $third in .* is passed over" 'without the gap the sound one does'
+
 # ---- the full one is: nothing is left that could be built on
 
 damage "$full"
@@ -106,12 +127,11 @@ like "$(pgbr list main 2>&1 || true)" 'one can go back to' 'there are moments ag
 
 # ---- a repaired one
 
-cp -p "$work/kept/$full" "$(find "$work/repo/main/data/$full" -type f -printf '%s %p\n' | sort -n | tail -1 | cut -d ' ' -f 2-)"
-cp -p "$work/kept/$incr" "$(find "$work/repo/main/data/$incr" -type f -printf '%s %p\n' | sort -n | tail -1 | cut -d ' ' -f 2-)"
+repair "$full" "$incr" "$next" "$third"
 ok 'after a repair all is well' pgbr verify main
 unlike "$(pgbr list main)" 'cannot be restored' 'and nothing is said any more'
 out=$(pgbr restore main --plan --target-time "$moment" --data-dir "$work/copy")
-like "$out" "backup +$incr in" 'a restore takes it again'
+like "$out" "backup +$incr in" 'a restore takes the newest again'
 unlike "$out" 'WARNING' 'without a warning'
 
 # ---- retention
