@@ -82,6 +82,8 @@ printf '\x55' | dd of="$pack" bs=1 seek=60000 conv=notrunc
 fails 3 DAMAGE 'damage in a pack of the full backup is found' pgbr verify main --deep
 like "$out" "$(made label)" 'and the backups that need it are named, the last one too'
 fails 1 "$first" 'which cannot be restored' pgbr -q restore main --data-dir "$work/copy2"
+as_owner cp -p good-pack "$pack"
+ok 'until it is mended' pgbr verify main
 rm "$pack"
 fails 3 'cannot be the base: packs of set .* are missing.*a full backup is taken instead' \
     'nothing is built on a base that lacks a pack' pgbr backup main --json --type incr
