@@ -124,7 +124,7 @@ static void add_harm(struct damage *d, const char *label, const char *path, uint
         last->blocks += blocks;
         return;
     }
-    if (d->n_harms >= HARMS_MAX && strcmp(last->label, label) == 0)
+    if (last != NULL && d->n_harms >= HARMS_MAX && strcmp(last->label, label) == 0)
         return; /* but each backup is named */
     if (d->n_harms % 16 == 0)
         d->harms = xrealloc(d->harms, (d->n_harms + 16) * sizeof *d->harms);
